@@ -1,0 +1,75 @@
+import type { Logger } from 'pino';
+import type { z } from 'zod';
+import type { ControlTransaction } from '../db/control/control.ts';
+import type { JobDependencies } from './dependencies.ts';
+
+export type QueueName = 'operations' | 'signals';
+
+/** A job that is about to be inserted. */
+export interface NewJob<Payload> {
+  readonly id: string;
+  readonly database: string | null;
+  readonly payload: Payload;
+  readonly requestedBy: string;
+}
+
+/** What a step reports while it works. `done` and `total` are in `unit`s (statements, bytes, rows …). */
+export interface ProgressReport {
+  readonly done: number;
+  readonly total?: number;
+  readonly unit?: string;
+  readonly message?: string;
+}
+
+export type Progress = (report: ProgressReport) => void;
+
+/** What a kind's `run` may know of the job that it serves. */
+export interface RunningJob {
+  readonly id: string;
+  readonly kind: string;
+  /** Name of the registered database, or null for jobs that concern none. */
+  readonly database: string | null;
+  /** 1 for the first attempt. A value above 1 after an interruption means: look for what a predecessor left. */
+  readonly attempt: number;
+  /** Name of the token that asked for the job. */
+  readonly requestedBy: string;
+}
+
+export interface JobContext<Payload, Step extends string = string> {
+  readonly job: RunningJob;
+  readonly payload: Payload;
+  /** Aborts when the job is cancelled, its worker shuts down, or another worker has taken the job over. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly deps: JobDependencies;
+  /** Runs one named part of the job: writes `step-started` and `step-finished`, and throttles its progress. */
+  step<T>(name: Step, work: (progress: Progress) => Promise<T>): Promise<T>;
+  /** Writes one event of type `note` at once: something a reader of the log wants to know. */
+  note(message: string, data?: Record<string, unknown>): void;
+}
+
+/**
+ * One type of job. To add one: a file in `kinds/`, a line in `kinds/index.ts`.
+ * `run` returns the job's result (JSON) or throws an AppError; its category decides whether it is tried again.
+ */
+export interface JobKind<Name extends string = string, Payload = unknown, Step extends string = string> {
+  readonly name: Name;
+  readonly queue: QueueName;
+  readonly payload: z.ZodType<Payload>;
+  readonly steps: readonly Step[];
+  /** Whether jobs of this kind exclude other exclusive ones on the same database. */
+  readonly exclusive: boolean;
+  /** How many attempts outages are given in all (see `isRetryable`). */
+  readonly attempts: number;
+  /** Pause before an attempt that follows a retryable error, in milliseconds. */
+  backoffMs(attempt: number): number;
+  /** What becomes of a job whose worker died or shut down: run again, or failed with `JOB_INTERRUPTED`. */
+  readonly whenInterrupted: 'resume' | 'fail';
+  /** Inserts the record that belongs to a new job of this kind, in the job's own transaction; returns its id. */
+  record(transaction: ControlTransaction, job: NewJob<Payload>): Promise<string>;
+  run(context: JobContext<Payload, Step>): Promise<unknown>;
+}
+
+export const defineJob = <const Name extends string, Payload, const Step extends string>(
+  kind: JobKind<Name, Payload, Step>,
+): JobKind<Name, Payload, Step> => Object.freeze(kind);
