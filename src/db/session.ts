@@ -1,0 +1,186 @@
+import pg from 'pg';
+import { AppError } from '../errors.ts';
+import { fromPostgres, sqlstateOf } from './errors.ts';
+import type { Target } from './target.ts';
+
+export interface SessionOptions {
+  /** Shown in `pg_stat_activity`; by it a successor finds what a killed worker left running. At most 63 bytes. */
+  readonly applicationName: string;
+  /** For error messages: `while <doing>`. */
+  readonly doing?: string;
+  readonly connectTimeoutMs?: number;
+}
+
+export interface QueryOutcome<Row> {
+  readonly rows: Row[];
+  readonly rowCount: number;
+  readonly command: string;
+}
+
+export interface Notice {
+  readonly severity: string;
+  readonly message: string;
+  readonly sqlstate: string;
+}
+
+/** One connection that is ours from begin to end: what locks and settings it holds stay until `close`. */
+export class Session {
+  readonly target: Target;
+  readonly pid: number;
+  readonly #client: pg.Client;
+  readonly #doing: string;
+  #alive = true;
+
+  constructor(target: Target, client: pg.Client, pid: number, doing: string) {
+    this.target = target;
+    this.pid = pid;
+    this.#client = client;
+    this.#doing = doing;
+    client.on('error', () => {
+      this.#alive = false;
+    });
+    client.on('end', () => {
+      this.#alive = false;
+    });
+  }
+
+  /** False once the connection is known to be gone. */
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /**
+   * Runs one statement with parameters, or without parameters any text as one simple query.
+   * Of a text of several statements the last one's outcome is returned.
+   * @throws AppError by SQLSTATE, see `fromPostgres`
+   */
+  async query<Row extends object = Record<string, unknown>>(sql: string, values?: readonly unknown[]): Promise<QueryOutcome<Row>> {
+    try {
+      const answer: pg.QueryResult<Row> | pg.QueryResult<Row>[] = await this.#client.query<Row>(sql, values?.slice());
+      const last = Array.isArray(answer) ? answer.at(-1) : answer;
+      return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? 0, command: last?.command ?? '' };
+    } catch (error) {
+      throw fromPostgres(error, { doing: this.#doing, database: this.target.display });
+    }
+  }
+
+  onNotice(listener: (notice: Notice) => void): void {
+    this.#client.on('notice', (notice) =>
+      listener({ severity: notice.severity ?? 'NOTICE', message: notice.message ?? '', sqlstate: notice.code ?? '' }),
+    );
+  }
+
+  /** Asks the server to end the statement that this session is running, from a second connection. */
+  async cancel(): Promise<void> {
+    await withSession(this.target, { applicationName: 'switchback:cancel', doing: 'cancelling a statement' }, (other) =>
+      other.query('select pg_catalog.pg_cancel_backend($1)', [this.pid]),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#alive = false;
+    await this.#client.end();
+  }
+}
+
+/**
+ * Opens a session.
+ * @throws AppError `DATABASE_UNREACHABLE`, `PERMISSION_DENIED`
+ */
+export async function openSession(target: Target, options: SessionOptions): Promise<Session> {
+  const doing = options.doing ?? 'working';
+  try {
+    const client = await connect(target, options);
+    try {
+      const pid = await prepare(client);
+      return new Session(target, client, pid, doing);
+    } catch (error) {
+      await client.end();
+      throw error;
+    }
+  } catch (error) {
+    throw fromPostgres(error, { doing: 'connecting', database: target.display });
+  }
+}
+
+/** Opens a session, works with it, closes it. */
+export async function withSession<T>(
+  target: Target,
+  options: SessionOptions,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await openSession(target, options);
+  try {
+    return await work(session);
+  } finally {
+    await session.close();
+  }
+}
+
+async function connect(target: Target, options: SessionOptions): Promise<pg.Client> {
+  const config: pg.ClientConfig = { ...target.clientConfig, application_name: options.applicationName };
+  if (options.connectTimeoutMs !== undefined) config.connectionTimeoutMillis = options.connectTimeoutMs;
+  try {
+    return await connectOnce(config);
+  } catch (error) {
+    const refused = error instanceof Error && error.message === 'The server does not support SSL connections';
+    if (!refused || !target.plaintextFallback) throw error;
+    const { connectionString: _, ...plain } = config;
+    return await connectOnce({ ...plain, ssl: false });
+  }
+}
+
+async function connectOnce(config: pg.ClientConfig): Promise<pg.Client> {
+  const client = new pg.Client(config);
+  // Without a listener a connection that breaks before `Session` listens would end the process.
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+/**
+ * `client_connection_check_interval` makes the server notice that we are gone while a statement runs, so that the
+ * statement of a killed worker ends. PostgreSQL refuses it (22023) on systems that lack POLLRDHUP.
+ */
+async function prepare(client: pg.Client): Promise<number> {
+  try {
+    await client.query("select pg_catalog.set_config('client_connection_check_interval', '2s', false)");
+  } catch (error) {
+    if (sqlstateOf(error) !== '22023') throw error;
+  }
+  const { rows } = await client.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
+  return rows[0]?.pid ?? 0;
+}
+
+/**
+ * Refuses a URL that leads to a transaction pooler: there, session locks and settings belong to whoever comes next.
+ * A pooler gives its own process number at connection start; whether it pools by transaction shows when a second
+ * client takes the server connection which the first has just let go.
+ * @throws AppError `DATABASE_POOLED`
+ */
+export async function refusePooler(target: Target): Promise<void> {
+  if (target.pooled) throw pooled(target, 'its URL says pgbouncer=true');
+  await withSession(target, { applicationName: 'switchback:pooler-check', doing: 'looking for a pooler' }, async (first) => {
+    await withSession(target, { applicationName: 'switchback:pooler-check', doing: 'looking for a pooler' }, async (second) => {
+      const before = await backendPid(first);
+      await second.query('begin');
+      const other = await backendPid(second);
+      const after = await backendPid(first);
+      await second.query('rollback');
+      if (before === other || before !== after) throw pooled(target, "the backend's process number changes between two statements");
+    });
+  });
+}
+
+async function backendPid(session: Session): Promise<number> {
+  const { rows } = await session.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
+  return rows[0]?.pid ?? 0;
+}
+
+const pooled = (target: Target, evidence: string): AppError =>
+  new AppError(
+    'DATABASE_POOLED',
+    `The URL of ${target.display} leads to a transaction pooler: ${evidence}. Nothing was done. ` +
+      "Give the database's direct URL instead, the one that Prisma's schema calls directUrl.",
+    { evidence },
+  );
