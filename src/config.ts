@@ -7,157 +7,30 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { type Config, configSchema, type DeepReadonly, type Parsed } from './config-schema.ts';
 import { AppError } from './errors.ts';
 
-const name = z
-  .string()
-  .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'lower-case letters, digits, "_" and "-", beginning with a letter, at most 63');
-const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'a postgres:// URL' });
-const seconds = (fallback: number) => z.int().min(1).max(86_400).default(fallback);
-const milliseconds = (least: number, most: number, fallback: number) => z.int().min(least).max(most).default(fallback);
-
-/** Overrides one stop by its code; the reason stands in the plan and the report. */
-export const allowance = z
-  .strictObject({
-    code: z.string().min(1).max(64).describe('Code of the fault that is allowed'),
-    migration: z.string().min(1).max(255).optional().describe('Only in this migration'),
-    reason: z.string().trim().min(8).max(500).describe('Why this is right; it stands in the report'),
-  })
-  .meta({ id: 'Allowance' });
-export type Allowance = z.infer<typeof allowance>;
-
-const backupPolicy = z
-  .union([
-    z.literal('always'),
-    z.strictObject({ youngerThanMinutes: z.int().min(1).max(525_600) }),
-    z.strictObject({ never: z.string().trim().min(8).max(500).describe('Why no backup is taken') }),
-  ])
-  .describe('Backup before a deployment: always; only where no verified one is young enough; never, with a reason');
-
-const policy = z
-  .strictObject({
-    outOfOrder: z.enum(['warn', 'stop']).default('warn').describe('A pending migration that sorts before an applied one'),
-    backup: backupPolicy.default('always'),
-    bundles: z.enum(['directory', 'upload']).default('directory').describe('Where migrations come from; `upload` also takes POST /api/bundles'),
-    lockTimeoutMs: milliseconds(50, 60_000, 2_000).describe('How long a segment that blocks others may wait for its locks, in all'),
-    lockBudgetMs: milliseconds(0, 3_600_000, 60_000).describe('How long lock timeouts, deadlocks and serialisation failures are retried'),
-    maxReplicationLagMs: milliseconds(0, 3_600_000, 10_000).describe('A replica further behind stops a deployment'),
-    longTransactionMs: milliseconds(1_000, 86_400_000, 30_000).describe('A transaction older than this, in a table that the plan locks, stops a deployment'),
-    publicationsChecked: z.boolean().default(false).describe("FOR ALL TABLES publications leave out Switchback's own tables, or their subscribers have them"),
-    allow: z.array(allowance).default([]).describe('Faults that are allowed in every deployment'),
-  })
-  .prefault({})
-  .meta({ id: 'Policy' });
-export type Policy = z.infer<typeof policy>;
-
-const database = z
-  .strictObject({
-    name: name.describe('How the API calls this database'),
-    url: postgresUrl.describe("Direct URL of the database, with Prisma's parameters; not a transaction pooler's"),
-    migrations: z.string().min(1).describe('Directory with migration_lock.toml, relative to the configuration file'),
-    schema: z.string().min(1).optional().describe("The application's schema.prisma, relative to the configuration file"),
-    environment: z.string().min(1).max(63).default('production'),
-    healthUrls: z.array(z.url({ protocol: /^https?$/ })).max(20).default([]).describe("The application's critical paths, probed after a deployment"),
-    policy,
-  })
-  .meta({ id: 'DatabaseConfig' });
-
-export const scopes = ['read', 'operate', 'approve', 'admin'] as const;
-export type Scope = (typeof scopes)[number];
-
-const token = z.strictObject({
-  name: name.describe('Stands in every record that the token asks for'),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'the SHA-256 of the token, in hexadecimal').describe('SHA-256 of the token; the token itself is never stored'),
-  scopes: z.array(z.enum(scopes)).min(1),
-  databases: z.array(z.union([z.literal('*'), name])).min(1).default(['*']),
-  expiresAt: z.iso.datetime({ offset: true }).optional(),
-});
-export type TokenConfig = z.infer<typeof token>;
-
-const webhookSink = z.strictObject({
-  type: z.literal('webhook'),
-  name: name,
-  url: z.url({ protocol: /^https?$/ }),
-  secret: z.string().regex(/^whsec_[A-Za-z0-9+/=]{32,}$/, 'whsec_ followed by at least 24 bytes in base64').describe('Signing key, Standard Webhooks form'),
-  allowPrivateAddresses: z.boolean().default(false).describe('Deliver to loopback and private networks too'),
-});
-export type WebhookSinkConfig = z.infer<typeof webhookSink>;
-
-const fileStore = z.strictObject({ type: z.literal('file'), directory: z.string().min(1) });
-export type FileStoreConfig = z.infer<typeof fileStore>;
-
-const dataDirectory = '.switchback';
-
-/** The file's form; `docs/configuration.schema.json` is generated from it. */
-export const configSchema = z.strictObject({
-  $schema: z.string().optional(),
-  http: z
-    .strictObject({
-      host: z.string().min(1).default('127.0.0.1'),
-      port: z.int().min(0).max(65_535).default(7410),
-      rateLimitPerMinute: z.int().min(1).default(600).describe('Requests per token (or address, without one) and minute'),
-      maxBundleBytes: z.int().min(1_024).max(1_073_741_824).default(16_777_216).describe('Size of an uploaded archive'),
-      trustProxy: z.boolean().default(false).describe('Take the caller\'s address from X-Forwarded-For'),
-    })
-    .prefault({}),
-  controlDatabase: z.strictObject({ url: postgresUrl }).optional().describe("Where Switchback's own tables live; embedded when absent"),
-  queue: z
-    .strictObject({
-      url: z.url({ protocol: /^(postgres(ql)?|rediss?)$/, error: 'a redis:// or postgres:// URL' }),
-      prefix: name.default('switchback').describe('Key prefix in Redis, schema in PostgreSQL'),
-    })
-    .optional()
-    .describe('Where BullMQ keeps its queue; the control database when absent'),
-  worker: z
-    .strictObject({
-      operations: z.int().min(1).max(64).default(4).describe('Operations that one worker runs at once'),
-      signals: z.int().min(1).max(64).default(4).describe('Health checks and deliveries that one worker runs at once'),
-      shutdownGraceSeconds: seconds(20).describe('How long a stopping worker lets its jobs go on before it hands them back'),
-    })
-    .prefault({}),
-  dataDirectory: z.string().min(1).default(dataDirectory).describe('Embedded server, first token'),
-  databases: z.array(database).max(5_000).default([]),
-  tokens: z.array(token).max(1_000).default([]),
-  alerts: z
-    .strictObject({
-      sinks: z.array(webhookSink).max(20).default([]),
-      overdueSeconds: seconds(300).describe('A job that runs longer is told while it runs'),
-    })
-    .prefault({}),
-  backups: z
-    .strictObject({
-      store: fileStore.prefault({ type: 'file', directory: `${dataDirectory}/backups` }),
-      lockWaitSeconds: seconds(30).describe("How long pg_dump waits for a table's lock"),
-    })
-    .prefault({}),
-  postgresPrograms: z.string().min(1).optional().describe('Folder with pg_dump, pg_restore and psql'),
-  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
-});
-
-type Parsed = z.infer<typeof configSchema>;
-type DeepReadonly<T> = T extends (infer Item)[]
-  ? readonly DeepReadonly<Item>[]
-  : T extends object
-    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
-    : T;
-
-export type Config = DeepReadonly<Omit<Parsed, '$schema'>> & {
-  /** The file that was read, or null when the configuration came from the environment alone. */
-  readonly file: string | null;
-};
-export type DatabaseConfig = Config['databases'][number];
+export * from './config-schema.ts';
 
 /** Environment variables with our prefix, and the place in the file that each overrides. */
-export const environmentVariables: Readonly<Record<string, { path: readonly string[]; number?: true; description: string }>> = {
-  SWITCHBACK_CONFIG: { path: [], description: 'The configuration file; `switchback.config.json` when absent' },
+export const environmentVariables: Readonly<
+  Record<string, { path: readonly string[]; number?: true; description: string }>
+> = {
+  SWITCHBACK_CONFIG: {
+    path: [],
+    description: 'The configuration file; `switchback.config.json` when absent',
+  },
   SWITCHBACK_DATABASE_URL: { path: ['controlDatabase', 'url'], description: 'The control database' },
   SWITCHBACK_QUEUE_URL: { path: ['queue', 'url'], description: "BullMQ's backend: redis:// or postgres://" },
   SWITCHBACK_HOST: { path: ['http', 'host'], description: 'Address to listen on' },
   SWITCHBACK_PORT: { path: ['http', 'port'], number: true, description: 'Port to listen on' },
   SWITCHBACK_DATA_DIRECTORY: { path: ['dataDirectory'], description: 'Embedded server and first token' },
   SWITCHBACK_LOG_LEVEL: { path: ['logLevel'], description: 'pino level' },
-  SWITCHBACK_NO_INSTALL: { path: [], description: "Forbids the start scripts to install PostgreSQL's client programs" },
+  SWITCHBACK_NO_INSTALL: {
+    path: [],
+    description: "Forbids the start scripts to install PostgreSQL's client programs",
+  },
   PG_BIN_DIR: { path: ['postgresPrograms'], description: 'Folder with pg_dump, pg_restore and psql' },
 };
 
@@ -167,13 +40,17 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * Reads, checks and freezes the configuration.
  * @throws AppError `CONFIG_INVALID` with `details.faults: {path, message}[]`
  */
-export function loadConfig(env: Environment = process.env, options: { file?: string; cwd?: string } = {}): Config {
+export function loadConfig(
+  env: Environment = process.env,
+  options: { file?: string; cwd?: string } = {},
+): Config {
   const cwd = options.cwd ?? process.cwd();
   const faults: Fault[] = [];
   const named = options.file ?? env.SWITCHBACK_CONFIG;
   const file = path.resolve(cwd, named ?? 'switchback.config.json');
   const present = existsSync(file);
-  if (named !== undefined && !present) faults.push({ path: 'SWITCHBACK_CONFIG', message: `there is no file ${file}` });
+  if (named !== undefined && !present)
+    faults.push({ path: 'SWITCHBACK_CONFIG', message: `there is no file ${file}` });
   const secrets = new Set<string>();
   const raw = present ? substitute(readJson(file, faults), env, faults, secrets) : {};
   const input = applyEnvironment(raw, env, faults);
@@ -182,7 +59,10 @@ export function loadConfig(env: Environment = process.env, options: { file?: str
   else faults.push(...crossCheck(parsed.data));
   if (faults.length > 0 || !parsed.success) throw configInvalid(file, present, faults, secrets);
   const { $schema: _, ...data } = parsed.data;
-  return deepFreeze({ ...resolvePaths(data, present ? path.dirname(file) : cwd), file: present ? file : null });
+  return deepFreeze({
+    ...resolvePaths(data, present ? path.dirname(file) : cwd),
+    file: present ? file : null,
+  });
 }
 
 interface Fault {
@@ -199,19 +79,30 @@ function readJson(file: string, faults: Fault[]): unknown {
   }
 }
 
-function substitute(value: unknown, env: Environment, faults: Fault[], secrets: Set<string>, at = ''): unknown {
+function substitute(
+  value: unknown,
+  env: Environment,
+  faults: Fault[],
+  secrets: Set<string>,
+  at = '',
+): unknown {
   if (typeof value === 'string') {
     return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (whole, variable: string) => {
       const found = env[variable];
-      if (found === undefined) faults.push({ path: at, message: `the environment variable ${variable} is not set` });
+      if (found === undefined)
+        faults.push({ path: at, message: `the environment variable ${variable} is not set` });
       else secrets.add(found);
       return found ?? whole;
     });
   }
-  if (Array.isArray(value)) return value.map((item, index) => substitute(item, env, faults, secrets, join(at, index)));
+  if (Array.isArray(value))
+    return value.map((item, index) => substitute(item, env, faults, secrets, join(at, index)));
   if (value !== null && typeof value === 'object') {
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, substitute(item, env, faults, secrets, join(at, key))]),
+      Object.entries(value).map(([key, item]) => [
+        key,
+        substitute(item, env, faults, secrets, join(at, key)),
+      ]),
     );
   }
   return value;
@@ -224,11 +115,20 @@ function applyEnvironment(raw: unknown, env: Environment, faults: Fault[]): unkn
     if (variable.startsWith('SWITCHBACK_') && known === undefined)
       faults.push({ path: variable, message: 'there is no such setting' });
     if (known === undefined || known.path.length === 0 || value === undefined || value === '') continue;
-    let place = result;
-    for (const key of known.path.slice(0, -1)) place = (place[key] ??= {}) as Record<string, unknown>;
-    place[known.path.at(-1) as string] = known.number ? Number(value) : value;
+    setAt(result, known.path, known.number ? Number(value) : value);
   }
   return result;
+}
+
+function setAt(object: Record<string, unknown>, [key, ...deeper]: readonly string[], value: unknown): void {
+  if (key === undefined) return;
+  if (deeper.length === 0) {
+    object[key] = value;
+    return;
+  }
+  const inner = object[key] ?? {};
+  object[key] = inner;
+  setAt(inner as Record<string, unknown>, deeper, value);
 }
 
 function describeIssue(issue: z.core.$ZodIssue): Fault[] {
@@ -243,7 +143,8 @@ function crossCheck(config: Parsed): Fault[] {
   const unique = (list: readonly { name: string }[], at: string): void => {
     const seen = new Set<string>();
     list.forEach((item, index) => {
-      if (seen.has(item.name)) faults.push({ path: `${at}.${index}.name`, message: `"${item.name}" is used twice` });
+      if (seen.has(item.name))
+        faults.push({ path: `${at}.${index}.name`, message: `"${item.name}" is used twice` });
       seen.add(item.name);
     });
   };
@@ -264,7 +165,10 @@ function resolvePaths(config: Omit<Parsed, '$schema'>, base: string): Omit<Parse
   return {
     ...config,
     dataDirectory: absolute(config.dataDirectory),
-    backups: { ...config.backups, store: { ...config.backups.store, directory: absolute(config.backups.store.directory) } },
+    backups: {
+      ...config.backups,
+      store: { ...config.backups.store, directory: absolute(config.backups.store.directory) },
+    },
     databases: config.databases.map((item) => ({
       ...item,
       migrations: absolute(item.migrations),
@@ -273,7 +177,12 @@ function resolvePaths(config: Omit<Parsed, '$schema'>, base: string): Omit<Parse
   };
 }
 
-function configInvalid(file: string, present: boolean, faults: readonly Fault[], secrets: Iterable<string>): AppError {
+function configInvalid(
+  file: string,
+  present: boolean,
+  faults: readonly Fault[],
+  secrets: Iterable<string>,
+): AppError {
   const hide = (text: string): string => {
     let shown = text;
     for (const secret of secrets) if (secret.length > 3) shown = shown.replaceAll(secret, '[redacted]');
@@ -282,7 +191,9 @@ function configInvalid(file: string, present: boolean, faults: readonly Fault[],
   const listed = faults.map((fault) => ({ path: fault.path, message: hide(fault.message) }));
   const source = present ? file : 'the environment (no configuration file was found)';
   const lines = listed.map((fault) => `  ${fault.path || '(top level)'}: ${fault.message}`);
-  return new AppError('CONFIG_INVALID', `${source} has ${listed.length} fault(s):\n${lines.join('\n')}`, { faults: listed });
+  return new AppError('CONFIG_INVALID', `${source} has ${listed.length} fault(s):\n${lines.join('\n')}`, {
+    faults: listed,
+  });
 }
 
 /** The effective configuration, fit for a terminal or a log: passwords and signing keys read `[redacted]`. */
@@ -303,7 +214,8 @@ function redactUrl(text: string): string {
   if (!/^[a-z]+:\/\//.test(text) || !URL.canParse(text)) return text;
   const url = new URL(text);
   if (url.password !== '') url.password = '[redacted]';
-  for (const key of url.searchParams.keys()) if (/pass|secret|token|key/i.test(key)) url.searchParams.set(key, '[redacted]');
+  for (const key of url.searchParams.keys())
+    if (/pass|secret|token|key/i.test(key)) url.searchParams.set(key, '[redacted]');
   return url.href.replaceAll('%5Bredacted%5D', '[redacted]');
 }
 

@@ -36,7 +36,10 @@ export const catalogue = define({
   ROUTE_NOT_FOUND: { category: 'not-found', title: 'There is no such route' },
   RATE_LIMITED: { category: 'too-many', title: 'Too many requests' },
   IDEMPOTENCY_KEY_REUSED: { category: 'unsafe', title: 'The idempotency key was used with another body' },
-  IDEMPOTENCY_KEY_IN_USE: { category: 'conflict', title: 'The first request with this idempotency key is not answered yet' },
+  IDEMPOTENCY_KEY_IN_USE: {
+    category: 'conflict',
+    title: 'The first request with this idempotency key is not answered yet',
+  },
   TOKEN_MISSING: { category: 'unauthenticated', title: 'A bearer token is needed' },
   TOKEN_INVALID: { category: 'unauthenticated', title: 'The bearer token is not known' },
   TOKEN_EXPIRED: { category: 'unauthenticated', title: 'The bearer token has expired' },
@@ -71,11 +74,17 @@ export const catalogue = define({
   DATABASE_UNREACHABLE: { category: 'unavailable', title: 'The database cannot be reached' },
   DATABASE_POOLED: { category: 'unsafe', title: 'The URL leads to a transaction pooler' },
   CONTROL_DATABASE_UNREACHABLE: { category: 'unavailable', title: 'The control database cannot be reached' },
-  CONTROL_DATABASE_FOREIGN: { category: 'unsafe', title: "The control database holds another application's migrations" },
+  CONTROL_DATABASE_FOREIGN: {
+    category: 'unsafe',
+    title: "The control database holds another application's migrations",
+  },
   PERMISSION_DENIED: { category: 'unsafe', title: 'The database role lacks a right' },
   LOCK_TIMEOUT: { category: 'timeout', title: 'A lock was not granted in time' },
   STATEMENT_TIMEOUT: { category: 'timeout', title: 'A statement took longer than its limit' },
-  SERIALIZATION_FAILURE: { category: 'unavailable', title: 'PostgreSQL ended a transaction that conflicted with another' },
+  SERIALIZATION_FAILURE: {
+    category: 'unavailable',
+    title: 'PostgreSQL ended a transaction that conflicted with another',
+  },
   STATEMENT_FAILED: { category: 'failed', title: 'A statement failed' },
   PROGRAM_MISSING: { category: 'unsafe', title: "One of PostgreSQL's programs is missing" },
   PROGRAM_TOO_OLD: { category: 'unsafe', title: "PostgreSQL's client programs are older than the server" },
@@ -94,7 +103,10 @@ export const catalogue = define({
   MIGRATION_FAILED_BEFORE: { category: 'conflict', title: 'An earlier migration failed and is not resolved' },
   MIGRATION_ROLLED_BACK: { category: 'conflict', title: 'A pending migration was rolled back before' },
   MIGRATION_HALF_APPLIED: { category: 'failed', title: 'A migration is half applied' },
-  MIGRATION_NOT_APPLIED: { category: 'conflict', title: 'The migration is not in the state that this recovery is for' },
+  MIGRATION_NOT_APPLIED: {
+    category: 'conflict',
+    title: 'The migration is not in the state that this recovery is for',
+  },
   BASELINE_REQUIRED: { category: 'conflict', title: 'The database has tables but no migration history' },
   BASELINE_NOT_NEEDED: { category: 'conflict', title: 'The database already has a migration history' },
   STEP_UNKNOWN: { category: 'failed', title: 'It cannot be told whether a step took effect' },
@@ -173,7 +185,12 @@ export interface ErrorRecord {
 /** Anything that was thrown, as an AppError: what is not one already becomes `INTERNAL` with the cause kept. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
-  return new AppError('INTERNAL', 'Something went wrong inside Switchback; the log has the cause.', {}, { cause: thrown });
+  return new AppError(
+    'INTERNAL',
+    'Something went wrong inside Switchback; the log has the cause.',
+    {},
+    { cause: thrown },
+  );
 }
 
 const statuses: Record<ErrorCategory, number> = {

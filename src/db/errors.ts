@@ -24,7 +24,9 @@ const bySqlstate: Readonly<Record<string, ErrorCode>> = {
 /** SQLSTATE of what `fromPostgres` made, if PostgreSQL gave one. */
 export const sqlstateOf = (error: unknown): string | undefined => {
   if (error instanceof DatabaseError) return error.code;
-  return error instanceof AppError && typeof error.details.sqlstate === 'string' ? error.details.sqlstate : undefined;
+  return error instanceof AppError && typeof error.details.sqlstate === 'string'
+    ? error.details.sqlstate
+    : undefined;
 };
 
 /**
@@ -64,7 +66,10 @@ function detailsOf(error: DatabaseError): ErrorDetails {
   const { code, message, position, hint, constraint, table, column, schema, detail, where } = error;
   const given = { sqlstate: code, reason: message, hint, constraint, table, column, schema, detail, where };
   const present = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...Object.fromEntries(present), ...(position === undefined ? {} : { position: Number(position) }) };
+  return {
+    ...Object.fromEntries(present),
+    ...(position === undefined ? {} : { position: Number(position) }),
+  };
 }
 
 /** Node reports a host with several addresses as an AggregateError without a message of its own. */

@@ -7,4 +7,5 @@ export const quoteIdentifier = (name: string): string => escapeIdentifier(name);
 export const quoteLiteral = (text: string): string => escapeLiteral(text);
 
 /** `"schema"."name"` */
-export const qualify = (schema: string, name: string): string => `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;
+export const qualify = (schema: string, name: string): string =>
+  `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;

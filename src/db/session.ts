@@ -54,9 +54,15 @@ export class Session {
    * Of a text of several statements the last one's outcome is returned.
    * @throws AppError by SQLSTATE, see `fromPostgres`
    */
-  async query<Row extends object = Record<string, unknown>>(sql: string, values?: readonly unknown[]): Promise<QueryOutcome<Row>> {
+  async query<Row extends object = Record<string, unknown>>(
+    sql: string,
+    values?: readonly unknown[],
+  ): Promise<QueryOutcome<Row>> {
     try {
-      const answer: pg.QueryResult<Row> | pg.QueryResult<Row>[] = await this.#client.query<Row>(sql, values?.slice());
+      const answer: pg.QueryResult<Row> | pg.QueryResult<Row>[] = await this.#client.query<Row>(
+        sql,
+        values?.slice(),
+      );
       const last = Array.isArray(answer) ? answer.at(-1) : answer;
       return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? 0, command: last?.command ?? '' };
     } catch (error) {
@@ -66,14 +72,20 @@ export class Session {
 
   onNotice(listener: (notice: Notice) => void): void {
     this.#client.on('notice', (notice) =>
-      listener({ severity: notice.severity ?? 'NOTICE', message: notice.message ?? '', sqlstate: notice.code ?? '' }),
+      listener({
+        severity: notice.severity ?? 'NOTICE',
+        message: notice.message ?? '',
+        sqlstate: notice.code ?? '',
+      }),
     );
   }
 
   /** Asks the server to end the statement that this session is running, from a second connection. */
   async cancel(): Promise<void> {
-    await withSession(this.target, { applicationName: 'switchback:cancel', doing: 'cancelling a statement' }, (other) =>
-      other.query('select pg_catalog.pg_cancel_backend($1)', [this.pid]),
+    await withSession(
+      this.target,
+      { applicationName: 'switchback:cancel', doing: 'cancelling a statement' },
+      (other) => other.query('select pg_catalog.pg_cancel_backend($1)', [this.pid]),
     );
   }
 
@@ -160,16 +172,25 @@ async function prepare(client: pg.Client): Promise<number> {
  */
 export async function refusePooler(target: Target): Promise<void> {
   if (target.pooled) throw pooled(target, 'its URL says pgbouncer=true');
-  await withSession(target, { applicationName: 'switchback:pooler-check', doing: 'looking for a pooler' }, async (first) => {
-    await withSession(target, { applicationName: 'switchback:pooler-check', doing: 'looking for a pooler' }, async (second) => {
-      const before = await backendPid(first);
-      await second.query('begin');
-      const other = await backendPid(second);
-      const after = await backendPid(first);
-      await second.query('rollback');
-      if (before === other || before !== after) throw pooled(target, "the backend's process number changes between two statements");
-    });
-  });
+  await withSession(
+    target,
+    { applicationName: 'switchback:pooler-check', doing: 'looking for a pooler' },
+    async (first) => {
+      await withSession(
+        target,
+        { applicationName: 'switchback:pooler-check', doing: 'looking for a pooler' },
+        async (second) => {
+          const before = await backendPid(first);
+          await second.query('begin');
+          const other = await backendPid(second);
+          const after = await backendPid(first);
+          await second.query('rollback');
+          if (before === other || before !== after)
+            throw pooled(target, "the backend's process number changes between two statements");
+        },
+      );
+    },
+  );
 }
 
 async function backendPid(session: Session): Promise<number> {

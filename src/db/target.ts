@@ -27,8 +27,18 @@ export interface Target {
  * Source: https://www.prisma.io/docs/orm/overview/databases/postgresql#arguments
  */
 const prismaOnly = [
-  'schema', 'connection_limit', 'pool_timeout', 'socket_timeout', 'pgbouncer', 'statement_cache_size',
-  'sslidentity', 'sslpassword', 'sslaccept', 'sslcert', 'max_idle_connection_lifetime', 'single_use_connections',
+  'schema',
+  'connection_limit',
+  'pool_timeout',
+  'socket_timeout',
+  'pgbouncer',
+  'statement_cache_size',
+  'sslidentity',
+  'sslpassword',
+  'sslaccept',
+  'sslcert',
+  'max_idle_connection_lifetime',
+  'single_use_connections',
 ];
 
 /**
@@ -37,7 +47,10 @@ const prismaOnly = [
  */
 export function parseTarget(text: string): Target {
   if (!URL.canParse(text) || !/^postgres(ql)?:/.test(text))
-    throw new AppError('CONFIG_INVALID', 'A database URL must begin with postgres:// and name a host and a database.');
+    throw new AppError(
+      'CONFIG_INVALID',
+      'A database URL must begin with postgres:// and name a host and a database.',
+    );
   const url = new URL(text);
   const given = url.searchParams;
   const host = given.get('host') ?? (decodeURIComponent(url.hostname.replace(/^\[|\]$/g, '')) || 'localhost');
@@ -51,7 +64,10 @@ export function parseTarget(text: string): Target {
   const socket = path.isAbsolute(host);
   const timeoutSeconds = Number(given.get('connect_timeout') ?? 5) || 5;
   return Object.freeze({
-    host, port, user, database,
+    host,
+    port,
+    user,
+    database,
     schema: given.get('schema') ?? 'public',
     pooled: given.get('pgbouncer') === 'true',
     plaintextFallback: !socket && sslmode === 'prefer',
@@ -59,7 +75,11 @@ export function parseTarget(text: string): Target {
       ...(socket || sslmode === 'disable'
         ? { ssl: false }
         : { connectionString: tlsUrl(url, sslmode, rootCertificate, given.get('sslaccept')) }),
-      host, port, user, password, database,
+      host,
+      port,
+      user,
+      password,
+      database,
       connectionTimeoutMillis: timeoutSeconds * 1000,
       keepAlive: true,
     },
@@ -81,7 +101,8 @@ export function parseTarget(text: string): Target {
 function tlsUrl(url: URL, sslmode: string, rootCertificate: string | null, accept: string | null): string {
   const tls = new URL(url.href);
   for (const name of prismaOnly) tls.searchParams.delete(name);
-  for (const name of ['host', 'port', 'user', 'password', 'application_name', 'connect_timeout']) tls.searchParams.delete(name);
+  for (const name of ['host', 'port', 'user', 'password', 'application_name', 'connect_timeout'])
+    tls.searchParams.delete(name);
   // Prisma verifies the certificate only with `sslaccept=strict`; libpq's word for that is `verify-full`.
   const verify = accept === 'strict' ? 'verify-full' : sslmode === 'prefer' ? 'require' : sslmode;
   tls.searchParams.set('sslmode', verify);
