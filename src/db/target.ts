@@ -89,7 +89,7 @@ export function parseTarget(text: string): Target {
       PGUSER: user,
       PGPASSWORD: password,
       PGDATABASE: database,
-      PGSSLMODE: sslmode,
+      PGSSLMODE: given.get('sslaccept') === 'strict' ? 'verify-full' : sslmode,
       PGCONNECT_TIMEOUT: String(timeoutSeconds),
       ...(rootCertificate === null ? {} : { PGSSLROOTCERT: rootCertificate }),
     }),
