@@ -1,0 +1,38 @@
+import { v7 as newId } from 'uuid';
+import { z } from 'zod';
+import { allowance } from '../../config.ts';
+import { defineJob } from '../define-job.ts';
+import { runDeployment } from '../deploy.ts';
+
+export const deploymentPayload = z.strictObject({
+  bundle: z.string().min(1).max(64).optional(),
+  plan: z.uuid().optional(),
+  allow: z.array(allowance).max(100).default([]),
+});
+export type DeploymentPayload = z.infer<typeof deploymentPayload>;
+
+export const deploymentSteps = ['load', 'plan', 'preflight', 'backup', 'apply', 'verify', 'probe', 'report'] as const;
+export type DeploymentStep = (typeof deploymentSteps)[number];
+
+/** Applies the pending migrations of one database. */
+export const deployment = defineJob({
+  name: 'deployment',
+  queue: 'operations',
+  payload: deploymentPayload,
+  steps: deploymentSteps,
+  exclusive: true,
+  // A deployment that failed is not tried again by itself: somebody looks at it first.
+  attempts: 1,
+  backoffMs: () => 0,
+  // A later worker finds in history and journal what its predecessor did, and goes on from there.
+  whenInterrupted: 'resume',
+  async record(transaction, job) {
+    const id = newId();
+    const { bundle } = job.payload;
+    await transaction.deployment.create({
+      data: { id, jobId: job.id, database: job.database ?? '', bundleId: bundle ?? null, requestedBy: job.requestedBy },
+    });
+    return id;
+  },
+  run: runDeployment,
+});

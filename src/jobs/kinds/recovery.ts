@@ -1,0 +1,56 @@
+import { v7 as newId } from 'uuid';
+import { z } from 'zod';
+import { parseTarget } from '../../db/target.ts';
+import { baseline, type RecoveryOutcome, resolveApplied, resolveRolledBack } from '../../migrations/recover.ts';
+import { loadBundle } from '../bundles.ts';
+import { databaseOf } from '../databases.ts';
+import { defineJob } from '../define-job.ts';
+
+const migration = z.string().min(1).max(255);
+const bundle = z.string().min(1).max(64).optional();
+
+export const recoveryPayload = z.discriminatedUnion('action', [
+  z.strictObject({ action: z.literal('baseline'), upTo: migration.optional(), bundle }),
+  z.strictObject({ action: z.literal('resolveApplied'), migration, bundle }),
+  z.strictObject({ action: z.literal('resolveRolledBack'), migration, bundle }),
+]);
+
+/** Brings the history in line with what the database is: the way out of "needs a baseline" and "failed predecessor". */
+export const recovery = defineJob({
+  name: 'recovery',
+  queue: 'operations',
+  payload: recoveryPayload,
+  steps: ['load', 'recover'],
+  exclusive: true,
+  attempts: 1,
+  backoffMs: () => 0,
+  // Each recovery is one transaction: run again, it either finds its work done or does it.
+  whenInterrupted: 'resume',
+  async record(transaction, job) {
+    const { payload } = job;
+    const record = {
+      id: newId(),
+      jobId: job.id,
+      database: job.database ?? '',
+      action: payload.action,
+      migration: payload.action === 'baseline' ? (payload.upTo ?? null) : payload.migration,
+      requestedBy: job.requestedBy,
+    };
+    await transaction.recovery.create({ data: record });
+    return record.id;
+  },
+  async run({ job, payload, deps, step }): Promise<RecoveryOutcome> {
+    const database = databaseOf(deps.config, job.database);
+    const target = parseTarget(database.url);
+    const loaded = await step('load', () => loadBundle(deps.control, database, payload.bundle));
+    const outcome = await step('recover', () => {
+      const request = { target, bundle: loaded, jobId: job.id };
+      if (payload.action === 'baseline') return baseline({ ...request, upTo: payload.upTo });
+      return payload.action === 'resolveApplied'
+        ? resolveApplied({ ...request, migration: payload.migration })
+        : resolveRolledBack({ ...request, migration: payload.migration });
+    });
+    await deps.control.prisma.recovery.update({ where: { jobId: job.id }, data: { outcome: { ...outcome } } });
+    return outcome;
+  },
+});

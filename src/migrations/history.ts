@@ -1,0 +1,97 @@
+import { qualify, quoteLiteral } from '../db/quote.ts';
+import type { Session } from '../db/session.ts';
+import { journalTable } from './journal.ts';
+
+/** One attempt at a migration, as Prisma keeps it in `_prisma_migrations`. */
+export interface HistoryRow {
+  readonly id: string;
+  readonly name: string;
+  readonly checksum: string;
+  readonly startedAt: Date;
+  readonly finishedAt: Date | null;
+  readonly rolledBackAt: Date | null;
+  readonly logs: string | null;
+  /** Whether Switchback's journal knows this attempt. */
+  readonly journalled: boolean;
+}
+
+export interface History {
+  /** Whether `_prisma_migrations` exists. */
+  readonly exists: boolean;
+  readonly rows: readonly HistoryRow[];
+  /** Whether the schema holds relations other than the history itself and extensions' members. */
+  readonly schemaInUse: boolean;
+}
+
+export const historyTable = (schema: string): string => qualify(schema, '_prisma_migrations');
+
+/** Reads a database's history, oldest attempt first. */
+export async function readHistory(session: Session, schema: string): Promise<History> {
+  const [facts] = (
+    await session.query<{ exists: boolean; journal: boolean; in_use: boolean }>(
+      `select pg_catalog.to_regclass($1) is not null as exists,
+              pg_catalog.to_regclass($2) is not null as journal,
+              exists (select from pg_catalog.pg_class c
+                       where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = $3)
+                         and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname <> '_prisma_migrations'
+                         and not exists (select from pg_catalog.pg_depend d where d.objid = c.oid and d.deptype = 'e')) as in_use`,
+      [historyTable(schema), journalTable, schema],
+    )
+  ).rows;
+  const schemaInUse = facts?.in_use ?? false;
+  if (facts?.exists !== true) return { exists: false, rows: [], schemaInUse };
+  const journalled = facts.journal
+    ? `exists (select from ${journalTable} j where j.migration_id = h.id)`
+    : 'false';
+  const { rows } = await session.query<HistoryRow>(
+    `select id, migration_name as name, checksum, started_at as "startedAt", finished_at as "finishedAt",
+            rolled_back_at as "rolledBackAt", logs, ${journalled} as journalled
+       from ${historyTable(schema)} h order by started_at, id`,
+  );
+  return { exists: true, rows, schemaInUse };
+}
+
+/** Creates the history as Prisma creates it. Source: prisma-engines, sql_migration_persistence.rs. */
+export const createHistorySql = (schema: string): string => `create table ${historyTable(schema)} (
+    id                      varchar(36) primary key not null,
+    checksum                varchar(64) not null,
+    finished_at             timestamptz,
+    migration_name          varchar(255) not null,
+    logs                    text,
+    rolled_back_at          timestamptz,
+    started_at              timestamptz not null default now(),
+    applied_steps_count     integer not null default 0
+)`;
+
+export interface HistoryEntry {
+  readonly id: string;
+  readonly name: string;
+  readonly checksum: string;
+}
+
+const values = ({ id, checksum, name }: HistoryEntry): string =>
+  [id, checksum, name].map(quoteLiteral).join(', ');
+
+/** An attempt that begins: to Prisma a failed one, until it is finished. */
+export const startedSql = (schema: string, entry: HistoryEntry): string =>
+  `insert into ${historyTable(schema)} (id, checksum, migration_name, started_at) values (${values(entry)}, pg_catalog.clock_timestamp())`;
+
+/** A whole attempt that begins and succeeds in the transaction at hand. */
+export const appliedSql = (schema: string, entry: HistoryEntry): string =>
+  `insert into ${historyTable(schema)} (id, checksum, migration_name, started_at, finished_at, applied_steps_count)
+   values (${values(entry)}, pg_catalog.transaction_timestamp(), pg_catalog.clock_timestamp(), 1)`;
+
+/** An attempt that failed and left nothing behind, in one write: Prisma sees the migration as pending. */
+export const rolledBackSql = (schema: string, entry: HistoryEntry, logs: string): string =>
+  `insert into ${historyTable(schema)} (id, checksum, migration_name, logs, started_at, rolled_back_at)
+   values (${values(entry)}, ${quoteLiteral(logs)}, pg_catalog.transaction_timestamp(), pg_catalog.clock_timestamp())`;
+
+export const finishSql = (schema: string, id: string): string =>
+  `update ${historyTable(schema)} set finished_at = pg_catalog.clock_timestamp(), applied_steps_count = 1, logs = null where id = ${quoteLiteral(id)}`;
+
+/** The attempt stays failed: it left something behind. */
+export const failSql = (schema: string, id: string, logs: string): string =>
+  `update ${historyTable(schema)} set logs = ${quoteLiteral(logs)} where id = ${quoteLiteral(id)}`;
+
+export const rollBackSql = (schema: string, id: string, logs: string): string =>
+  `update ${historyTable(schema)} set logs = ${quoteLiteral(logs)}, rolled_back_at = pg_catalog.clock_timestamp() where id = ${quoteLiteral(id)}`;

@@ -1,0 +1,80 @@
+import { quoteLiteral } from '../db/quote.ts';
+import type { Session } from '../db/session.ts';
+
+/** `switchback.step` in the target: what a migration of several segments was about to do, and what it did. */
+export const journalTable = 'switchback.step';
+
+/** Before a segment: what it is, and what existed then. After it: `finishedAt`. */
+export interface JournalEntry {
+  readonly firstStatement: number;
+  readonly lastStatement: number;
+  /** Oids of the indexes that existed on the relations concerned. */
+  readonly indexes: readonly number[];
+  readonly finishedAt: Date | null;
+}
+
+/** Creates the journal where it is not there yet. It gives PUBLIC nothing. */
+export async function ensureJournal(session: Session): Promise<void> {
+  const { rows } = await session.query<{ present: boolean }>(
+    'select pg_catalog.to_regclass($1) is not null as present',
+    [journalTable],
+  );
+  if (rows[0]?.present === true) return;
+  await session.query(`
+    begin;
+    create schema if not exists switchback;
+    revoke all on schema switchback from public;
+    create table if not exists ${journalTable} (
+      migration_id varchar(36) not null,
+      first_statement integer not null,
+      last_statement integer not null,
+      indexes bigint[] not null default '{}',
+      job_id text not null,
+      started_at timestamptz not null default pg_catalog.clock_timestamp(),
+      finished_at timestamptz,
+      primary key (migration_id, first_statement)
+    );
+    revoke all on ${journalTable} from public;
+    commit`);
+}
+
+export async function writeIntent(
+  session: Session,
+  migrationId: string,
+  intent: { firstStatement: number; lastStatement: number; indexes: readonly number[]; jobId: string },
+): Promise<void> {
+  await session.query(
+    `insert into ${journalTable} (migration_id, first_statement, last_statement, indexes, job_id) values ($1, $2, $3, $4, $5)
+     on conflict (migration_id, first_statement)
+     do update set last_statement = excluded.last_statement, indexes = excluded.indexes, job_id = excluded.job_id,
+                   started_at = pg_catalog.clock_timestamp(), finished_at = null`,
+    [migrationId, intent.firstStatement, intent.lastStatement, intent.indexes, intent.jobId],
+  );
+}
+
+/** The outcome, as the last statement of the segment's transaction. */
+export const outcomeSql = (migrationId: string, firstStatement: number): string =>
+  `update ${journalTable} set finished_at = pg_catalog.clock_timestamp()
+    where migration_id = ${quoteLiteral(migrationId)} and first_statement = ${firstStatement}`;
+
+export const forgetSql = (migrationId: string): string =>
+  `delete from ${journalTable} where migration_id = ${quoteLiteral(migrationId)}`;
+
+export async function readJournal(session: Session, migrationId: string): Promise<JournalEntry[]> {
+  const { rows } = await session.query<{
+    first: number;
+    last: number;
+    indexes: string[];
+    finished_at: Date | null;
+  }>(
+    `select first_statement as first, last_statement as last, indexes, finished_at
+       from ${journalTable} where migration_id = $1 order by first_statement`,
+    [migrationId],
+  );
+  return rows.map((row) => ({
+    firstStatement: row.first,
+    lastStatement: row.last,
+    indexes: row.indexes.map(Number),
+    finishedAt: row.finished_at,
+  }));
+}

@@ -1,0 +1,122 @@
+import type { Allowance } from '../config.ts';
+import type { ErrorRecord } from '../errors.ts';
+import type { PreflightCheck } from './preflight.ts';
+import type { VerificationCheck } from './verify.ts';
+
+/** What one migration did, for the log. Times are in milliseconds. */
+export interface LoggedMigration {
+  readonly name: string;
+  readonly outcome: 'applied' | 'failed' | 'half applied' | 'not started';
+  readonly statements: readonly { readonly summary: string; readonly line: number }[];
+  readonly segments: number;
+  readonly tries: number;
+  readonly durationMs: number | null;
+  readonly locks: readonly { readonly relation: string; readonly mode: string }[];
+  readonly notices: readonly string[];
+}
+
+/** The customer's migration log: what was done, why it may have been, what it did, and how to go back. */
+export interface MigrationLog {
+  readonly deployment: string;
+  readonly database: string;
+  readonly environment: string;
+  readonly requestedBy: string;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly outcome: 'succeeded' | 'failed' | 'cancelled' | 'nothing to do';
+  readonly purpose: string;
+  readonly migrations: readonly LoggedMigration[];
+  readonly warnings: readonly {
+    readonly code: string;
+    readonly migration: string | null;
+    readonly message: string;
+  }[];
+  readonly allowances: readonly Allowance[];
+  readonly rollbackPlan: string;
+  readonly testing: string;
+  readonly backup:
+    | { readonly id: string; readonly takenAt: string; readonly bytes: number }
+    | { readonly none: string };
+  readonly preflight: readonly PreflightCheck[];
+  readonly verification: readonly VerificationCheck[];
+  readonly probes: readonly {
+    readonly url: string;
+    readonly ok: boolean;
+    readonly output: string;
+    readonly durationMs: number;
+  }[];
+  readonly timings: readonly { readonly step: string; readonly durationMs: number }[];
+  readonly error: ErrorRecord | null;
+}
+
+/** The log as Markdown, for a wiki page or a chat. */
+export function toMarkdown(log: MigrationLog): string {
+  const sections = [
+    `# Migration log: ${log.database}, ${log.startedAt}`,
+    table(
+      ['', ''],
+      [
+        ['Outcome', log.outcome],
+        ['Deployment', log.deployment],
+        ['Environment', log.environment],
+        ['Requested by', log.requestedBy],
+        ['Finished', log.finishedAt],
+      ],
+    ),
+    `## Purpose\n\n${log.purpose}`,
+    ...(log.error === null
+      ? []
+      : [`## Error\n\n**${log.error.title}** (${log.error.code})\n\n${log.error.detail}`]),
+    `## Changes\n\n${log.migrations.map(migrationSection).join('\n\n') || 'None.'}`,
+    `## Warnings and allowances\n\n${list([
+      ...log.warnings.map(
+        (warning) =>
+          `${warning.code}${warning.migration === null ? '' : ` in ${warning.migration}`}: ${warning.message}`,
+      ),
+      ...log.allowances.map(
+        (allowed) =>
+          `allowed ${allowed.code}${allowed.migration === undefined ? '' : ` in ${allowed.migration}`}: ${allowed.reason}`,
+      ),
+    ])}`,
+    `## Rollback plan\n\n${log.rollbackPlan}`,
+    `## Testing\n\n${log.testing}`,
+    `## Backup\n\n${'none' in log.backup ? `None: ${log.backup.none}` : `${log.backup.id}, taken ${log.backup.takenAt}, ${log.backup.bytes} bytes, read back whole`}`,
+    `## Checks\n\n${list([
+      ...log.preflight.map((check) => `before: ${check.name}: ${check.status}: ${check.detail}`),
+      ...log.verification.map((check) => `after: ${check.name}: ${check.status}: ${check.detail}`),
+      ...log.probes.map(
+        (probe) =>
+          `probe: ${probe.url}: ${probe.ok ? 'pass' : 'fail'}: ${probe.output} (${probe.durationMs} ms)`,
+      ),
+    ])}`,
+    `## Timings\n\n${table(
+      ['step', 'ms'],
+      log.timings.map((timing) => [timing.step, String(timing.durationMs)]),
+    )}`,
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+function migrationSection(migration: LoggedMigration): string {
+  const facts = [
+    migration.outcome,
+    `${migration.statements.length} statement(s)`,
+    `${migration.segments} segment(s)`,
+    ...(migration.durationMs === null ? [] : [`${migration.durationMs} ms`]),
+    ...(migration.tries > 1 ? [`${migration.tries} tries`] : []),
+  ];
+  return [
+    `### ${migration.name}\n\n${facts.join(', ')}`,
+    list(migration.statements.map((statement) => `line ${statement.line}: \`${statement.summary}\``)),
+    ...(migration.locks.length === 0
+      ? []
+      : [`Locks held:\n\n${list(migration.locks.map((lock) => `${lock.mode} on ${lock.relation}`))}`]),
+    ...(migration.notices.length === 0 ? [] : [`Notices:\n\n${list(migration.notices)}`]),
+  ].join('\n\n');
+}
+
+const list = (items: readonly string[]): string =>
+  items.length === 0 ? 'None.' : items.map((item) => `- ${item}`).join('\n');
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { AppError } from '../errors.ts';
+import { checksum } from './checksum.ts';
+
+/** One Prisma-format folder. */
+export interface Migration {
+  readonly name: string;
+  readonly sql: Buffer;
+  /** SHA-256 of `migration.sql`, as Prisma writes it into its history. */
+  readonly checksum: string;
+}
+
+/** An immutable, content-addressed set of migrations, in the order in which they are applied. */
+export interface Bundle {
+  /** SHA-256 over names and checksums. */
+  readonly id: string;
+  readonly migrations: readonly Migration[];
+}
+
+/** A file of a migrations directory, by its path below it. */
+export type ReadFile = (relative: string) => Promise<Buffer | null>;
+
+const lockFile = 'migration_lock.toml';
+const sqlFile = 'migration.sql';
+
+/**
+ * Reads a migrations directory as Prisma does: every folder below it is a migration, sorted by name.
+ * @throws AppError `MIGRATIONS_DIRECTORY_MISSING`, and those of `assembleBundle`
+ */
+export async function readDirectory(directory: string): Promise<Bundle> {
+  const names = await listFolders(directory);
+  return assembleBundle(directory, names, async (relative) => {
+    try {
+      return await readFile(path.join(directory, relative));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw unreadable(directory, error);
+    }
+  });
+}
+
+async function listFolders(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    const folders = await Promise.all(
+      entries.map(async (entry) => {
+        const folder = entry.isSymbolicLink()
+          ? (await stat(path.join(directory, entry.name))).isDirectory()
+          : entry.isDirectory();
+        return folder ? [entry.name] : [];
+      }),
+    );
+    return folders.flat();
+  } catch (error) {
+    throw unreadable(directory, error);
+  }
+}
+
+function unreadable(directory: string, error: unknown): AppError {
+  const { code } = error as NodeJS.ErrnoException;
+  return new AppError(
+    'MIGRATIONS_DIRECTORY_MISSING',
+    `The migrations directory ${directory} cannot be read (${code ?? String(error)}). Nothing was done. Check the database's \`migrations\` in the configuration.`,
+    { directory },
+    { cause: error },
+  );
+}
+
+/**
+ * Makes a bundle of the folders' contents.
+ * @throws AppError `MIGRATIONS_DIRECTORY_EMPTY`, `MIGRATION_LOCK_MISSING`, `MIGRATION_PROVIDER_UNSUPPORTED`, `MIGRATION_SQL_MISSING`
+ */
+export async function assembleBundle(
+  source: string,
+  folders: readonly string[],
+  read: ReadFile,
+): Promise<Bundle> {
+  if (folders.length === 0)
+    throw new AppError('MIGRATIONS_DIRECTORY_EMPTY', `${source} holds no migration. Nothing was done.`, {
+      directory: source,
+    });
+  requirePostgres(source, await read(lockFile));
+  // Prisma sorts by the name's bytes; so does this, and not by a locale.
+  const names = [...folders].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const migrations: Migration[] = [];
+  for (const name of names)
+    migrations.push(readMigration(source, name, await read(path.posix.join(name, sqlFile))));
+  const hash = createHash('sha256');
+  for (const migration of migrations) hash.update(`${migration.name}\0${migration.checksum}\n`);
+  return Object.freeze({ id: hash.digest('hex'), migrations });
+}
+
+function readMigration(source: string, name: string, sql: Buffer | null): Migration {
+  if (sql === null)
+    throw new AppError(
+      'MIGRATION_SQL_MISSING',
+      `${source}/${name} has no ${sqlFile}. Nothing was done. Prisma stops here too (P3015): restore the file or remove the folder.`,
+      { migration: name },
+    );
+  return Object.freeze({ name, sql, checksum: checksum(sql) });
+}
+
+function requirePostgres(source: string, lock: Buffer | null): void {
+  if (lock === null)
+    throw new AppError(
+      'MIGRATION_LOCK_MISSING',
+      `${source} has no ${lockFile}. Nothing was done. Commit the file that Prisma wrote beside the migrations.`,
+      { directory: source },
+    );
+  const provider = /^\s*provider\s*=\s*"([^"]*)"/m.exec(lock.toString('utf8'))?.[1];
+  if (provider === 'postgresql' || provider === 'postgres') return;
+  throw new AppError(
+    'MIGRATION_PROVIDER_UNSUPPORTED',
+    `${source}/${lockFile} names ${provider === undefined ? 'no provider' : `the provider "${provider}"`}; Switchback deploys to PostgreSQL only. Nothing was done.`,
+    { provider: provider ?? null },
+  );
+}

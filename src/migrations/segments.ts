@@ -1,0 +1,121 @@
+import {
+  addsEnumValue,
+  blocksNobody,
+  mentions,
+  runsAs,
+  setsSession,
+  summarise,
+  takesNoBlockingLock,
+  waitsForSnapshots,
+} from '../sql/classify.ts';
+import type { Statement } from '../sql/split.ts';
+
+/** One unit of a plan: a statement of the file, by its place in it. */
+export interface Step {
+  /** 1-based number of the statement in the file. */
+  readonly statement: number;
+  /** Characters of the file before it, and its length. */
+  readonly offset: number;
+  readonly length: number;
+  readonly line: number;
+  readonly column: number;
+  readonly summary: string;
+  /** Whether it takes locks that block others; these are subject to `lockTimeoutMs`. */
+  readonly blocks: boolean;
+  /** `CONCURRENTLY`: waits until every older transaction has ended. */
+  readonly waitsForSnapshots: boolean;
+  /** Changes nothing but a setting of the session. */
+  readonly setting: boolean;
+}
+
+/** Steps that are run together. */
+export interface Segment {
+  /** `alone`: one statement that PostgreSQL refuses inside a transaction, or a text that only the server can read. */
+  readonly runs: 'transaction' | 'alone';
+  /** The file itself rolls this block back. */
+  readonly rollsBack: boolean;
+  /** The file's own BEGIN … COMMIT: never split. */
+  readonly explicit: boolean;
+  readonly steps: readonly Step[];
+}
+
+/** Cuts a file into segments: as few transactions as PostgreSQL allows. */
+export function cut(statements: readonly Statement[]): Segment[] {
+  const segments: Segment[] = [];
+  let steps: Step[] = [];
+  let labels: string[] = [];
+  let explicit = false;
+  const close = (rollsBack = false): void => {
+    if (steps.length > 0) segments.push({ runs: 'transaction', rollsBack, explicit, steps });
+    steps = [];
+    labels = [];
+  };
+  statements.forEach((statement, index) => {
+    const how = runsAs(statement);
+    if (how === 'begin') {
+      if (!explicit) close();
+      explicit = true;
+    } else if (how === 'commit' || how === 'rollback') {
+      // Without a BEGIN of its own, PostgreSQL only warns of these.
+      if (explicit) close(how === 'rollback');
+      explicit = false;
+    } else if (how === 'alone' && !explicit) {
+      close();
+      segments.push({ runs: 'alone', rollsBack: false, explicit: false, steps: [toStep(statement, index)] });
+    } else {
+      if (!explicit && labels.some((label) => mentions(statement, label))) close();
+      const label = addsEnumValue(statement);
+      if (label !== null) labels.push(label);
+      steps.push(toStep(statement, index));
+    }
+  });
+  close();
+  return segments.flatMap(setApartSettings);
+}
+
+/** Settings before a statement that runs alone take no transaction of their own. */
+const setApartSettings = (segment: Segment): Segment[] =>
+  segment.runs === 'transaction' && !segment.explicit && segment.steps.every((step) => step.setting)
+    ? segment.steps.map((step) => ({ runs: 'alone', rollsBack: false, explicit: false, steps: [step] }))
+    : [segment];
+
+function toStep(statement: Statement, index: number): Step {
+  return {
+    statement: index + 1,
+    offset: statement.offset,
+    length: statement.text.length,
+    line: statement.line,
+    column: statement.column,
+    summary: summarise(statement.text),
+    blocks: !blocksNobody(statement) && !takesNoBlockingLock(statement),
+    waitsForSnapshots: waitsForSnapshots(statement),
+    setting: setsSession(statement) && statement.kind === 'VariableSetStmt',
+  };
+}
+
+/** Whether the segment changes the database, rather than the session only. */
+export const isEffective = (segment: Segment): boolean => segment.steps.some((step) => !step.setting);
+
+/** A transaction cut in two before one of its steps. */
+export function splitBefore(segment: Segment, step: number): Segment[] {
+  return [
+    { ...segment, steps: segment.steps.slice(0, step) },
+    { ...segment, steps: segment.steps.slice(step) },
+  ].filter((part) => part.steps.length > 0);
+}
+
+/** A transaction with one of its steps taken out, to run alone. */
+export function takeOut(segment: Segment, step: number): Segment[] {
+  const alone: Segment = {
+    runs: 'alone',
+    rollsBack: false,
+    explicit: false,
+    steps: segment.steps.slice(step, step + 1),
+  };
+  const parts = [
+    { ...segment, steps: segment.steps.slice(0, step) },
+    alone,
+    { ...segment, steps: segment.steps.slice(step + 1) },
+  ];
+  return parts.filter((part) => part.steps.length > 0);
+}

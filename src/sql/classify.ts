@@ -1,0 +1,152 @@
+import type { Node } from './parse.ts';
+import type { Statement } from './split.ts';
+
+/**
+ * How a statement has to be run.
+ * - `transactional`: inside a transaction with its neighbours
+ * - `alone`: PostgreSQL refuses it inside a transaction block (25001)
+ * - `begin`, `commit`, `rollback`: the file's own transaction control
+ */
+export type RunsAs = 'transactional' | 'alone' | 'begin' | 'commit' | 'rollback';
+
+const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+const nodeOf = (value: unknown): Node => (value !== null && typeof value === 'object' ? (value as Node) : {});
+const textsIn = (value: unknown): string[] =>
+  list(value).flatMap((item) => {
+    const text = nodeOf(nodeOf(item).String).sval;
+    return typeof text === 'string' ? [text] : [];
+  });
+
+/** Statements that always refuse a transaction block; see PreventInTransactionBlock in PostgreSQL's sources. */
+const alwaysAlone = new Set([
+  'CreatedbStmt',
+  'DropdbStmt',
+  'CreateTableSpaceStmt',
+  'DropTableSpaceStmt',
+  'AlterSystemStmt',
+  'CreateSubscriptionStmt',
+  'DropSubscriptionStmt',
+]);
+
+const aloneIf: Readonly<Record<string, (node: Node) => boolean>> = {
+  IndexStmt: (node) => node.concurrent === true,
+  DropStmt: (node) => node.concurrent === true,
+  VacuumStmt: (node) => node.is_vacuumcmd === true,
+  ClusterStmt: (node) => node.relation === undefined,
+  ReindexStmt: (node) =>
+    ['REINDEX_OBJECT_SCHEMA', 'REINDEX_OBJECT_SYSTEM', 'REINDEX_OBJECT_DATABASE'].includes(
+      String(node.kind),
+    ) || hasOption(node.params, 'concurrently'),
+  AlterTableStmt: (node) =>
+    list(node.cmds).some((command) => {
+      const { subtype, def } = nodeOf(nodeOf(command).AlterTableCmd);
+      return subtype === 'AT_DetachPartition' && nodeOf(nodeOf(def).PartitionCmd).concurrent === true;
+    }),
+  AlterSubscriptionStmt: (node) =>
+    node.kind !== 'ALTER_SUBSCRIPTION_OPTIONS' && node.kind !== 'ALTER_SUBSCRIPTION_CONNECTION',
+  AlterDatabaseStmt: (node) => hasOption(node.options, 'tablespace'),
+};
+
+const transactionControl: Readonly<Record<string, RunsAs>> = {
+  TRANS_STMT_BEGIN: 'begin',
+  TRANS_STMT_START: 'begin',
+  TRANS_STMT_COMMIT: 'commit',
+  TRANS_STMT_ROLLBACK: 'rollback',
+};
+
+export function runsAs({ kind, node }: Statement): RunsAs {
+  if (kind === 'TransactionStmt') return transactionControl[String(node.kind)] ?? 'transactional';
+  return alwaysAlone.has(kind) || aloneIf[kind]?.(node) === true ? 'alone' : 'transactional';
+}
+
+const hasOption = (options: unknown, name: string): boolean =>
+  list(options).some((option) => nodeOf(nodeOf(option).DefElem).defname === name);
+
+/**
+ * Statements that hold no lock which blocks reads or writes while they wait for locks or snapshots; a short
+ * lock_timeout would only make them fail (and leave an invalid index behind).
+ */
+export function blocksNobody(statement: Statement): boolean {
+  const { kind, node } = statement;
+  if (kind === 'AlterTableStmt') {
+    const commands = list(node.cmds).map((command) => nodeOf(nodeOf(command).AlterTableCmd).subtype);
+    return commands.length > 0 && commands.every((subtype) => subtype === 'AT_ValidateConstraint');
+  }
+  if (kind === 'VacuumStmt') return !hasOption(node.options, 'full');
+  return waitsForSnapshots(statement);
+}
+
+/** CONCURRENTLY: waits until every transaction that is older has ended. */
+export function waitsForSnapshots({ kind, node }: Statement): boolean {
+  if (kind === 'IndexStmt' || kind === 'DropStmt') return node.concurrent === true;
+  if (kind === 'ReindexStmt') return hasOption(node.params, 'concurrently');
+  return kind === 'AlterTableStmt' && aloneIf.AlterTableStmt?.(node) === true;
+}
+
+/** Only reads or computes: takes no lock that could block others. */
+export const takesNoBlockingLock = ({ kind }: Statement): boolean =>
+  kind === 'SelectStmt' ||
+  kind === 'VariableSetStmt' ||
+  kind === 'VariableShowStmt' ||
+  kind === 'ExplainStmt' ||
+  kind === 'TransactionStmt';
+
+/** `SET` for the session (not `SET LOCAL`): holds beyond its transaction, to the end of the file. */
+export const setsSession = ({ kind, node, text }: Statement): boolean =>
+  (kind === 'VariableSetStmt' && node.is_local !== true) ||
+  (kind === 'SelectStmt' && /\bset_config\s*\(/i.test(text));
+
+/** Would let go of the locks by which one deployment excludes another. */
+export const dropsSessionLocks = ({ kind, node, text }: Statement): boolean =>
+  (kind === 'DiscardStmt' && node.target === 'DISCARD_ALL') ||
+  /\bpg_advisory_unlock_all\s*\(/i.test(text) ||
+  ((kind === 'DoStmt' || kind === 'CreateFunctionStmt') && /\bdiscard\s+all\b/i.test(text)) ||
+  /\bpg_advisory_unlock\s*\(\s*72707369\s*\)/i.test(text);
+
+/** Makes a temporary table, which is gone when the session is. */
+export function makesTemporary({ kind, node }: Statement): boolean {
+  const relation =
+    kind === 'CreateTableAsStmt' ? nodeOf(node.into).rel : (node.relation ?? node.sequence ?? node.view);
+  return nodeOf(relation).relpersistence === 't';
+}
+
+/** The label that `ALTER TYPE … ADD VALUE` adds: it cannot be used before its transaction has committed (55P04). */
+export const addsEnumValue = ({ kind, node }: Statement): string | null =>
+  kind === 'AlterEnumStmt' && typeof node.newVal === 'string' && node.oldVal === undefined
+    ? node.newVal
+    : null;
+
+/** Whether the text holds the string constant; a false find costs only a commit more. */
+export const mentions = (statement: Statement, constant: string): boolean =>
+  statement.text.includes(`'${constant.replaceAll("'", "''")}'`);
+
+/** The index that a statement builds CONCURRENTLY, as it is named; null where PostgreSQL chooses the name. */
+export function concurrentIndex({
+  kind,
+  node,
+}: Statement): { index: string | null; schema: string | null; table: string } | null {
+  if (kind !== 'IndexStmt' || node.concurrent !== true) return null;
+  const relation = nodeOf(node.relation);
+  return {
+    index: typeof node.idxname === 'string' ? node.idxname : null,
+    schema: typeof relation.schemaname === 'string' ? relation.schemaname : null,
+    table: String(relation.relname),
+  };
+}
+
+/** The index that `DROP INDEX CONCURRENTLY` drops, as (schema, name). */
+export function concurrentlyDropped({
+  kind,
+  node,
+}: Statement): { schema: string | null; name: string } | null {
+  if (kind !== 'DropStmt' || node.concurrent !== true) return null;
+  const names = textsIn(nodeOf(nodeOf(list(node.objects)[0]).List).items);
+  const name = names.at(-1);
+  return name === undefined ? null : { schema: names.at(-2) ?? null, name };
+}
+
+/** One line of the statement, for a plan or a log. At most 100 characters. */
+export function summarise(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length <= 100 ? line : `${line.slice(0, 99)}…`;
+}
