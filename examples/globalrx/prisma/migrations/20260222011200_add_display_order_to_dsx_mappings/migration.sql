@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "dsx_mappings" ADD COLUMN     "displayOrder" INTEGER NOT NULL DEFAULT 0;
