@@ -65,6 +65,10 @@ export function loadConfig(
   });
 }
 
+/** The folders of PATH, for finding PostgreSQL's programs. */
+export const programDirectories = (env: Environment = process.env): readonly string[] =>
+  (env.PATH ?? '').split(path.delimiter).filter((directory) => directory !== '');
+
 interface Fault {
   readonly path: string;
   readonly message: string;
