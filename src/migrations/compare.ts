@@ -2,7 +2,7 @@ import type { Policy } from '../config.ts';
 import { checksumMatches } from './checksum.ts';
 import type { Fault } from './fault.ts';
 import type { History, HistoryRow } from './history.ts';
-import type { Bundle, Migration } from './read.ts';
+import { type Bundle, byName, type Migration } from './read.ts';
 
 export type MigrationState =
   | 'pending'
@@ -32,20 +32,20 @@ export interface Comparison {
  * missing and out-of-order migrations are found, which `prisma migrate deploy` passes over in silence.
  */
 export function compare(bundle: Bundle, history: History, policy: Pick<Policy, 'outOfOrder'>): Comparison {
-  const attempts = byName(history.rows);
+  const attempts = groupByName(history.rows);
   const known = new Set(bundle.migrations.map((migration) => migration.name));
   const migrations = [
     ...bundle.migrations.map((migration) => compareOne(migration, attempts.get(migration.name) ?? [])),
     ...[...attempts]
       .filter(([name]) => !known.has(name))
       .flatMap(([name, rows]) => compareMissing(name, rows)),
-  ].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+  ].sort((a, b) => byName(a.name, b.name));
   if (!history.exists && history.schemaInUse) return { migrations, faults: [needsBaseline] };
   const faults = [...migrations.flatMap(faultOf), ...outOfOrder(migrations, policy.outOfOrder)];
   return { migrations, faults };
 }
 
-function byName(rows: readonly HistoryRow[]): Map<string, HistoryRow[]> {
+function groupByName(rows: readonly HistoryRow[]): Map<string, HistoryRow[]> {
   const grouped = new Map<string, HistoryRow[]>();
   for (const row of rows) grouped.set(row.name, [...(grouped.get(row.name) ?? []), row]);
   return grouped;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { AppError } from '../errors.ts';
 import { checksum } from './checksum.ts';
@@ -22,7 +22,13 @@ export interface Bundle {
 /** A file of a migrations directory, by its path below it. */
 export type ReadFile = (relative: string) => Promise<Buffer | null>;
 
-const lockFile = 'migration_lock.toml';
+/**
+ * The order in which Prisma's command line (7.10) applies: by locale, where "_" comes before the digits, and not by
+ * bytes, where it comes after them. `20260222_b` is applied before `20260222011200_a`.
+ */
+export const byName = (a: string, b: string): number => a.localeCompare(b, 'en');
+
+export const lockFile = 'migration_lock.toml';
 const sqlFile = 'migration.sql';
 
 /**
@@ -44,15 +50,8 @@ export async function readDirectory(directory: string): Promise<Bundle> {
 async function listFolders(directory: string): Promise<string[]> {
   try {
     const entries = await readdir(directory, { withFileTypes: true });
-    const folders = await Promise.all(
-      entries.map(async (entry) => {
-        const folder = entry.isSymbolicLink()
-          ? (await stat(path.join(directory, entry.name))).isDirectory()
-          : entry.isDirectory();
-        return folder ? [entry.name] : [];
-      }),
-    );
-    return folders.flat();
+    // Prisma passes over everything else, symbolic links to folders included.
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   } catch (error) {
     throw unreadable(directory, error);
   }
@@ -82,8 +81,7 @@ export async function assembleBundle(
       directory: source,
     });
   requirePostgres(source, await read(lockFile));
-  // Prisma sorts by the name's bytes; so does this, and not by a locale.
-  const names = [...folders].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const names = [...folders].sort(byName);
   const migrations: Migration[] = [];
   for (const name of names)
     migrations.push(readMigration(source, name, await read(path.posix.join(name, sqlFile))));

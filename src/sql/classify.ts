@@ -24,7 +24,6 @@ const alwaysAlone = new Set([
   'CreateTableSpaceStmt',
   'DropTableSpaceStmt',
   'AlterSystemStmt',
-  'CreateSubscriptionStmt',
   'DropSubscriptionStmt',
 ]);
 
@@ -42,8 +41,10 @@ const aloneIf: Readonly<Record<string, (node: Node) => boolean>> = {
       const { subtype, def } = nodeOf(nodeOf(command).AlterTableCmd);
       return subtype === 'AT_DetachPartition' && nodeOf(nodeOf(def).PartitionCmd).concurrent === true;
     }),
+  CreateSubscriptionStmt: (node) =>
+    optionOf(node.options, 'connect') !== false && optionOf(node.options, 'create_slot') !== false,
   AlterSubscriptionStmt: (node) =>
-    node.kind !== 'ALTER_SUBSCRIPTION_OPTIONS' && node.kind !== 'ALTER_SUBSCRIPTION_CONNECTION',
+    !['OPTIONS', 'CONNECTION', 'ENABLED'].some((kind) => node.kind === `ALTER_SUBSCRIPTION_${kind}`),
   AlterDatabaseStmt: (node) => hasOption(node.options, 'tablespace'),
 };
 
@@ -59,8 +60,19 @@ export function runsAs({ kind, node }: Statement): RunsAs {
   return alwaysAlone.has(kind) || aloneIf[kind]?.(node) === true ? 'alone' : 'transactional';
 }
 
-const hasOption = (options: unknown, name: string): boolean =>
-  list(options).some((option) => nodeOf(nodeOf(option).DefElem).defname === name);
+/** Value of a boolean option; one without a value is on, one that is not given is null. */
+function optionOf(options: unknown, name: string): boolean | null {
+  const option = list(options)
+    .map((item) => nodeOf(nodeOf(item).DefElem))
+    .findLast((item) => item.defname === name);
+  if (option === undefined) return null;
+  const text = nodeOf(nodeOf(option.arg).String).sval;
+  if (typeof text === 'string') return !['false', 'off', 'f', '0'].includes(text.toLowerCase());
+  const number = nodeOf(option.arg).Integer;
+  return number === undefined || nodeOf(number).ival === 1;
+}
+
+const hasOption = (options: unknown, name: string): boolean => optionOf(options, name) === true;
 
 /**
  * Statements that hold no lock which blocks reads or writes while they wait for locks or snapshots; a short
@@ -83,31 +95,76 @@ export function waitsForSnapshots({ kind, node }: Statement): boolean {
   return kind === 'AlterTableStmt' && aloneIf.AlterTableStmt?.(node) === true;
 }
 
-/** Only reads or computes: takes no lock that could block others. */
-export const takesNoBlockingLock = ({ kind }: Statement): boolean =>
-  kind === 'SelectStmt' ||
-  kind === 'VariableSetStmt' ||
-  kind === 'VariableShowStmt' ||
-  kind === 'ExplainStmt' ||
-  kind === 'TransactionStmt';
+/** What these make is new, so that nobody waits for it; or they read or write rows as the application does. */
+const unnoticed = new Set([
+  'SelectStmt',
+  'InsertStmt',
+  'VariableSetStmt',
+  'VariableShowStmt',
+  'ExplainStmt',
+  'TransactionStmt',
+  'CreateSchemaStmt',
+  'CreateEnumStmt',
+  'AlterEnumStmt',
+  'CompositeTypeStmt',
+  'CreateDomainStmt',
+  'CreateSeqStmt',
+  'CreateFunctionStmt',
+  'CreateTableAsStmt',
+  'CreateStmt',
+  'CommentStmt',
+]);
+
+/** Takes no lock on anything that exists which could make the application's queries wait. */
+export function takesNoBlockingLock({ kind, node }: Statement): boolean {
+  if (kind === 'SelectStmt') return list(node.lockingClause).length === 0;
+  // A new table locks its parent, and the tables that its foreign keys name.
+  if (kind === 'CreateStmt') return node.inhRelations === undefined && !contains(node, isForeignKey);
+  if (kind === 'CommentStmt') return node.objtype === 'OBJECT_TYPE' || node.objtype === 'OBJECT_FUNCTION';
+  return unnoticed.has(kind);
+}
+
+const isForeignKey = (key: string, value: Node): boolean =>
+  key === 'Constraint' && value.contype === 'CONSTR_FOREIGN';
+
+/** Whether the tree holds a node for which the test is true. */
+function contains(tree: unknown, test: (key: string, value: Node) => boolean): boolean {
+  if (Array.isArray(tree)) return tree.some((item) => contains(item, test));
+  return Object.entries(nodeOf(tree)).some(
+    ([key, value]) => test(key, nodeOf(value)) || contains(value, test),
+  );
+}
 
 /** `SET` for the session (not `SET LOCAL`): holds beyond its transaction, to the end of the file. */
 export const setsSession = ({ kind, node, text }: Statement): boolean =>
-  (kind === 'VariableSetStmt' && node.is_local !== true) ||
+  (kind === 'VariableSetStmt' &&
+    node.is_local !== true &&
+    !(node.kind === 'VAR_SET_MULTI' && node.name === 'TRANSACTION')) ||
   (kind === 'SelectStmt' && /\bset_config\s*\(/i.test(text));
 
-/** Would let go of the locks by which one deployment excludes another. */
-export const dropsSessionLocks = ({ kind, node, text }: Statement): boolean =>
-  (kind === 'DiscardStmt' && node.target === 'DISCARD_ALL') ||
-  /\bpg_advisory_unlock_all\s*\(/i.test(text) ||
-  ((kind === 'DoStmt' || kind === 'CreateFunctionStmt') && /\bdiscard\s+all\b/i.test(text)) ||
-  /\bpg_advisory_unlock\s*\(\s*72707369\s*\)/i.test(text);
+/** Would let go of the locks by which one deployment excludes another; in a function's body as far as its text shows. */
+export function dropsSessionLocks({ kind, node, text }: Statement): boolean {
+  if (kind === 'DiscardStmt') return node.target === 'DISCARD_ALL';
+  if (kind === 'DoStmt' || kind === 'CreateFunctionStmt')
+    return /\bpg_advisory_unlock_all\b|\bdiscard\s+all\b|\bpg_advisory_unlock\s*\(\s*72707369\b/i.test(
+      text.replace(/--[^\n]*|\/\*[^]*?\*\//g, ' '),
+    );
+  return contains(node, (key, value) => key === 'FuncCall' && unlocks(value));
+}
+
+function unlocks({ funcname, args }: Node): boolean {
+  const name = textsIn(funcname).at(-1);
+  if (name === 'pg_advisory_unlock_all') return true;
+  const key = nodeOf(nodeOf(nodeOf(list(args)[0]).A_Const).ival).ival;
+  return name === 'pg_advisory_unlock' && key === 72_707_369;
+}
 
 /** Makes a temporary table, which is gone when the session is. */
 export function makesTemporary({ kind, node }: Statement): boolean {
-  const relation =
-    kind === 'CreateTableAsStmt' ? nodeOf(node.into).rel : (node.relation ?? node.sequence ?? node.view);
-  return nodeOf(relation).relpersistence === 't';
+  const into = kind === 'SelectStmt' ? node.intoClause : node.into;
+  const relation = nodeOf(nodeOf(into).rel ?? node.relation ?? node.sequence ?? node.view);
+  const creates = /^(Create|View|Select)/.test(kind);
+  return creates && (relation.relpersistence === 't' || relation.schemaname === 'pg_temp');
 }
 
 /** The label that `ALTER TYPE … ADD VALUE` adds: it cannot be used before its transaction has committed (55P04). */

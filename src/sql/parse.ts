@@ -11,7 +11,7 @@ export interface RawStatement {
   readonly end: number;
 }
 
-/** A text that PostgreSQL's grammar does not know. `position` counts characters from 0. */
+/** A text that PostgreSQL's grammar does not know. `position` is an index into the text. */
 export class SyntaxFault extends Error {
   readonly position: number;
 
@@ -45,8 +45,16 @@ function parseOrThrow(text: string) {
     return parseSync(text).stmts ?? [];
   } catch (error) {
     if (hasSqlDetails(error))
-      throw new SyntaxFault(error.message, Math.max(0, error.sqlDetails?.cursorPosition ?? 0));
+      throw new SyntaxFault(error.message, indexOf(text, error.sqlDetails?.cursorPosition ?? 0));
     // Very deep expressions exhaust the parser's stack; it stays usable.
     throw new SyntaxFault(error instanceof Error ? error.message : String(error), 0);
   }
+}
+
+/** The parser counts characters, where JavaScript counts UTF-16 units. */
+function indexOf(text: string, character: number): number {
+  let index = 0;
+  for (let count = 0; count < character && index < text.length; count += 1)
+    index += (text.codePointAt(index) ?? 0) > 0xffff ? 2 : 1;
+  return index;
 }

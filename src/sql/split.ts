@@ -42,11 +42,14 @@ export function splitStatements(text: string): Statement[] {
 export const placeOf = (text: string, offset: number): { line: number; column: number } =>
   new Place(text).at(offset);
 
-/** Counts lines once over a text, for offsets that grow. */
+/** Counts lines and columns once over a text, for offsets that grow. */
 class Place {
   readonly #text: string;
   #line = 1;
   #lineStart = 0;
+  /** Up to here columns are counted. */
+  #counted = 0;
+  #column = 1;
 
   constructor(text: string) {
     this.#text = text;
@@ -59,6 +62,15 @@ class Place {
       this.#line += 1;
       this.#lineStart = next + 1;
     }
-    return { line: this.#line, column: offset - this.#lineStart + 1 };
+    if (this.#counted < this.#lineStart) {
+      this.#counted = this.#lineStart;
+      this.#column = 1;
+    }
+    this.#column += codePoints(this.#text.slice(this.#counted, offset));
+    this.#counted = offset;
+    return { line: this.#line, column: this.#column };
   }
 }
+
+/** A character beyond the first 65,536 is two units in JavaScript. */
+const codePoints = (text: string): number => text.length - (text.match(/[\ud800-\udbff]/g)?.length ?? 0);
