@@ -63,7 +63,7 @@ const toJson = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 /** Replaces what stands between `<!-- generated: name -->` and `<!-- /generated -->`. */
 function fill(text: string, parts: Readonly<Record<string, string>>): string {
   return text.replace(
-    /(<!-- generated: (\w+) -->\n)[^]*?(<!-- \/generated -->)/g,
+    /(<!-- generated: (\w+) -->\n)[\s\S]*?(<!-- \/generated -->)/g,
     (_, opening: string, name: string, closing: string) => {
       const part = parts[name];
       if (part === undefined) throw new Error(`README.md asks for "${name}", which nothing generates`);
@@ -90,46 +90,37 @@ function apiTable({ paths = {} }: Awaited<ReturnType<typeof openapiDocument>>): 
 type Schema = z.core.JSONSchema.BaseSchema;
 
 function configurationTable(schema: Schema): string {
-  const definitions = schema.$defs ?? {};
-  const rows: string[][] = [];
-  const walk = (at: string, given: Schema): void => {
-    const node =
-      given.$ref === undefined ? given : { ...definitions[given.$ref.replace('#/$defs/', '')], ...given };
-    const items =
-      node.type === 'array' && typeof node.items === 'object' && !Array.isArray(node.items)
-        ? node.items
-        : null;
-    if (items !== null && isObject(items, definitions)) return walk(`${at}[]`, items);
-    if (node.properties !== undefined) {
-      for (const [key, property] of Object.entries(node.properties))
-        if (typeof property === 'object' && key !== '$schema')
-          walk(at === '' ? key : `${at}.${key}`, property);
-      return;
-    }
+  const resolve = (node: Schema): Schema =>
+    node.$ref === undefined ? node : { ...schema.$defs?.[node.$ref.replace('#/$defs/', '')], ...node };
+  const rowsOf = (at: string, given: Schema): string[][] => {
+    const node = resolve(given);
+    const item = itemOf(node);
+    if (item !== null && resolve(item).properties !== undefined) return rowsOf(`${at}[]`, item);
+    if (node.properties !== undefined)
+      return Object.entries(node.properties).flatMap(([key, property]) =>
+        typeof property === 'object' && key !== '$schema'
+          ? rowsOf(at === '' ? key : `${at}.${key}`, property)
+          : [],
+      );
     const fallback = node.default === undefined ? '' : `\`${JSON.stringify(node.default)}\``;
-    rows.push([`\`${at}\``, cell(typeOf(node)), cell(fallback), cell(node.description ?? '')]);
+    return [[`\`${at}\``, cell(typeOf(node)), cell(fallback), cell(node.description ?? '')]];
   };
-  walk('', schema);
-  return table(['setting', 'value', 'default', ''], rows);
+  return table(['setting', 'value', 'default', ''], rowsOf('', schema));
 }
 
-const isObject = (node: Schema, definitions: Readonly<Record<string, Schema>>): boolean =>
-  (node.$ref === undefined ? node : definitions[node.$ref.replace('#/$defs/', '')])?.properties !== undefined;
+const itemOf = (node: Schema): Schema | null =>
+  typeof node.items === 'object' && !Array.isArray(node.items) ? node.items : null;
 
 function typeOf(node: Schema): string {
   if (node.const !== undefined) return `\`${JSON.stringify(node.const)}\``;
   if (node.enum !== undefined) return node.enum.map((value) => `\`${JSON.stringify(value)}\``).join(', ');
   const choices = node.anyOf ?? node.oneOf;
-  if (choices !== undefined) return choices.map((choice) => typeOf(choice)).join(', ');
-  if (node.type === 'array')
-    return `list of ${typeof node.items === 'object' && !Array.isArray(node.items) ? typeOf(node.items) : 'values'}`;
+  if (choices !== undefined) return [...new Set(choices.map(typeOf))].join(', ');
+  const item = itemOf(node);
+  if (item !== null) return `list of ${typeOf(item)}`;
   if (node.type === 'object') return `\`{${Object.keys(node.properties ?? {}).join(', ')}}\``;
-  if (
-    node.type === 'integer' &&
-    node.minimum !== undefined &&
-    (node.maximum ?? Number.MAX_SAFE_INTEGER) < Number.MAX_SAFE_INTEGER
-  )
-    return `${node.minimum} to ${node.maximum}`;
+  if (node.type === 'integer' && (node.maximum ?? Number.MAX_SAFE_INTEGER) < Number.MAX_SAFE_INTEGER)
+    return `${node.minimum ?? 0} to ${node.maximum}`;
   return node.format === 'uri' ? 'URL' : String(node.type ?? 'any');
 }
 
