@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { dropsSessionLocks, makesTemporary, summarise } from '../sql/classify.ts';
 import { SyntaxFault } from '../sql/parse.ts';
@@ -89,6 +90,8 @@ function planOne(
 ): { migration: PlannedMigration; faults: Fault[] } {
   const { name, checksum } = migration;
   const text = textOf(migration);
+  if (!isText(migration.sql))
+    return { migration: { name, checksum, ...unreadable(text), resumes }, faults: [isNoText(name)] };
   try {
     const statements = splitStatements(text);
     const segments = cut(statements);
@@ -137,6 +140,16 @@ function unreadable(
     journalled: true,
   };
 }
+
+/** PostgreSQL takes neither other encodings from us nor the character with the code 0. */
+const isText = (sql: Buffer): boolean => isUtf8(sql) && !sql.includes(0);
+
+const isNoText = (migration: string): Fault => ({
+  code: 'MIGRATION_UNPARSABLE',
+  severity: 'stop',
+  migration,
+  message: `${migration} is not text in UTF-8 (an editor may have saved it as UTF-16). Nothing was done. Save it as UTF-8; Prisma takes nothing else either.`,
+});
 
 function doesNotParse(migration: string, text: string, error: SyntaxFault): Fault {
   const place = placeOf(text, error.position);
