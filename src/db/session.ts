@@ -23,17 +23,25 @@ export interface Notice {
   readonly sqlstate: string;
 }
 
+interface Prepared {
+  readonly pid: number;
+  readonly ownSettings: string;
+}
+
 /** One connection that is ours from begin to end: what locks and settings it holds stay until `close`. */
 export class Session {
   readonly target: Target;
   readonly pid: number;
+  /** SQL that sets again what a `RESET ALL` takes back of our own settings. */
+  readonly ownSettings: string;
   readonly #client: pg.Client;
   readonly #doing: string;
   #alive = true;
 
-  constructor(target: Target, client: pg.Client, pid: number, doing: string) {
+  constructor(target: Target, client: pg.Client, prepared: Prepared, doing: string) {
     this.target = target;
-    this.pid = pid;
+    this.ownSettings = prepared.ownSettings;
+    this.pid = prepared.pid;
     this.#client = client;
     this.#doing = doing;
     client.on('error', () => {
@@ -51,20 +59,30 @@ export class Session {
 
   /**
    * Runs one statement with parameters, or without parameters any text as one simple query.
-   * Of a text of several statements the last one's outcome is returned.
+   * Of a text of several statements the last one's outcome is returned; `script` returns all.
    * @throws AppError by SQLSTATE, see `fromPostgres`
    */
   async query<Row extends object = Record<string, unknown>>(
     sql: string,
     values?: readonly unknown[],
   ): Promise<QueryOutcome<Row>> {
+    const outcomes = await this.#send<Row>(sql, values);
+    return outcomes.at(-1) ?? { rows: [], rowCount: 0, command: '' };
+  }
+
+  /** Runs a text of several statements as one simple query; one outcome for each. */
+  script<Row extends object = Record<string, unknown>>(sql: string): Promise<QueryOutcome<Row>[]> {
+    return this.#send(sql);
+  }
+
+  async #send<Row extends object>(sql: string, values?: readonly unknown[]): Promise<QueryOutcome<Row>[]> {
     try {
       const answer: pg.QueryResult<Row> | pg.QueryResult<Row>[] = await this.#client.query<Row>(
         sql,
         values?.slice(),
       );
-      const last = Array.isArray(answer) ? answer.at(-1) : answer;
-      return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? 0, command: last?.command ?? '' };
+      const results = Array.isArray(answer) ? answer : [answer];
+      return results.map(({ rows, rowCount, command }) => ({ rows, rowCount: rowCount ?? 0, command }));
     } catch (error) {
       throw fromPostgres(error, { doing: this.#doing, database: this.target.display });
     }
@@ -104,8 +122,7 @@ export async function openSession(target: Target, options: SessionOptions): Prom
   try {
     const client = await connect(target, options);
     try {
-      const pid = await prepare(client);
-      return new Session(target, client, pid, doing);
+      return new Session(target, client, await prepare(client), doing);
     } catch (error) {
       await client.end();
       throw error;
@@ -154,14 +171,21 @@ async function connectOnce(config: pg.ClientConfig): Promise<pg.Client> {
  * `client_connection_check_interval` makes the server notice that we are gone while a statement runs, so that the
  * statement of a killed worker ends. PostgreSQL refuses it (22023) on systems that lack POLLRDHUP.
  */
-async function prepare(client: pg.Client): Promise<number> {
+async function prepare(client: pg.Client): Promise<Prepared> {
+  const ownSettings = await setCheckInterval(client);
+  const { rows } = await client.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
+  return { pid: rows[0]?.pid ?? 0, ownSettings };
+}
+
+async function setCheckInterval(client: pg.Client): Promise<string> {
+  const sql = "select pg_catalog.set_config('client_connection_check_interval', '2s', false);";
   try {
-    await client.query("select pg_catalog.set_config('client_connection_check_interval', '2s', false)");
+    await client.query(sql);
+    return sql;
   } catch (error) {
     if (sqlstateOf(error) !== '22023') throw error;
+    return '';
   }
-  const { rows } = await client.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
-  return rows[0]?.pid ?? 0;
 }
 
 /**

@@ -8,6 +8,8 @@ export const journalTable = 'switchback.step';
 export interface JournalEntry {
   readonly firstStatement: number;
   readonly lastStatement: number;
+  /** Whether it ran outside a transaction, so that a missing outcome says nothing. */
+  readonly runsAlone: boolean;
   /** Oids of the indexes that existed on the relations concerned. */
   readonly indexes: readonly number[];
   readonly finishedAt: Date | null;
@@ -28,6 +30,7 @@ export async function ensureJournal(session: Session): Promise<void> {
       migration_id varchar(36) not null,
       first_statement integer not null,
       last_statement integer not null,
+      runs_alone boolean not null,
       indexes bigint[] not null default '{}',
       job_id text not null,
       started_at timestamptz not null default pg_catalog.clock_timestamp(),
@@ -41,14 +44,22 @@ export async function ensureJournal(session: Session): Promise<void> {
 export async function writeIntent(
   session: Session,
   migrationId: string,
-  intent: { firstStatement: number; lastStatement: number; indexes: readonly number[]; jobId: string },
+  intent: Omit<JournalEntry, 'finishedAt'> & { readonly jobId: string },
 ): Promise<void> {
   await session.query(
-    `insert into ${journalTable} (migration_id, first_statement, last_statement, indexes, job_id) values ($1, $2, $3, $4, $5)
+    `insert into ${journalTable} (migration_id, first_statement, last_statement, runs_alone, indexes, job_id)
+     values ($1, $2, $3, $4, $5, $6)
      on conflict (migration_id, first_statement)
-     do update set last_statement = excluded.last_statement, indexes = excluded.indexes, job_id = excluded.job_id,
-                   started_at = pg_catalog.clock_timestamp(), finished_at = null`,
-    [migrationId, intent.firstStatement, intent.lastStatement, intent.indexes, intent.jobId],
+     do update set last_statement = excluded.last_statement, runs_alone = excluded.runs_alone, indexes = excluded.indexes,
+                   job_id = excluded.job_id, started_at = pg_catalog.clock_timestamp(), finished_at = null`,
+    [
+      migrationId,
+      intent.firstStatement,
+      intent.lastStatement,
+      intent.runsAlone,
+      intent.indexes,
+      intent.jobId,
+    ],
   );
 }
 
@@ -64,16 +75,18 @@ export async function readJournal(session: Session, migrationId: string): Promis
   const { rows } = await session.query<{
     first: number;
     last: number;
+    runs_alone: boolean;
     indexes: string[];
     finished_at: Date | null;
   }>(
-    `select first_statement as first, last_statement as last, indexes, finished_at
+    `select first_statement as first, last_statement as last, runs_alone, indexes, finished_at
        from ${journalTable} where migration_id = $1 order by first_statement`,
     [migrationId],
   );
   return rows.map((row) => ({
     firstStatement: row.first,
     lastStatement: row.last,
+    runsAlone: row.runs_alone,
     indexes: row.indexes.map(Number),
     finishedAt: row.finished_at,
   }));

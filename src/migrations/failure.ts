@@ -1,0 +1,134 @@
+import type { Session } from '../db/session.ts';
+import { AppError } from '../errors.ts';
+import { failSql, type HistoryEntry, rollBackSql, rolledBackSql } from './history.ts';
+import { forgetSql } from './journal.ts';
+import type { PlannedMigration } from './plan.ts';
+import { describeBlockers, StepFailure } from './run-segment.ts';
+import { isEffective, type Segment } from './segments.ts';
+
+/** Where a migration stood when a segment failed. */
+export interface FailedRun {
+  readonly session: Session;
+  readonly schema: string;
+  readonly migration: PlannedMigration;
+  readonly text: string;
+  readonly signal: AbortSignal;
+  readonly entry: HistoryEntry;
+  /** Whether the history has an unfinished row of this attempt. */
+  readonly opened: boolean;
+  readonly done: readonly Segment[];
+  /** The segment that failed, and those after it. */
+  readonly left: readonly Segment[];
+}
+
+/** The connection is gone: nothing can be written, and the server has rolled back what was not committed. */
+export const isLost = (thrown: unknown): boolean => {
+  const error = thrown instanceof StepFailure ? thrown.error : thrown;
+  return error instanceof AppError && error.code === 'DATABASE_UNREACHABLE';
+};
+
+/** A worker that shuts down, or was replaced, writes nothing: its successor settles what is there. */
+export const leavesToSuccessor = (signal: AbortSignal): boolean =>
+  signal.aborted &&
+  signal.reason instanceof AppError &&
+  (signal.reason.code === 'JOB_INTERRUPTED' || signal.reason.code === 'JOB_SUPERSEDED');
+
+/** Writes a failure into the history, and says what is left in the database. Returns what is to be thrown. */
+export async function recordFailure(run: FailedRun, thrown: unknown): Promise<unknown> {
+  if (leavesToSuccessor(run.signal)) return run.signal.reason;
+  const failure = thrown instanceof StepFailure ? thrown.error : thrown;
+  if (!(failure instanceof AppError)) return run.signal.aborted ? run.signal.reason : failure;
+  if (isLost(failure)) return lost(run, failure);
+  const blockers =
+    failure.code === 'LOCK_TIMEOUT'
+      ? await describeBlockers({ ...run, relations: run.migration.relations })
+      : '';
+  const logs = `${failure.message}${blockers === '' ? '' : ` Blocked by: ${blockers}.`}`;
+  const { code } = run.signal.aborted && run.signal.reason instanceof AppError ? run.signal.reason : failure;
+  return run.done.length === 0 && !mayCommitItself(run)
+    ? rolledBackWhole(run, failure, code, logs)
+    : halfApplied(run, failure, code, logs);
+}
+
+async function rolledBackWhole(
+  run: FailedRun,
+  failure: AppError,
+  code: AppError['code'],
+  logs: string,
+): Promise<AppError> {
+  const { session, schema, entry } = run;
+  await session.query(
+    run.opened
+      ? `begin; ${forgetSql(entry.id)}; ${rollBackSql(schema, entry.id, logs)}; commit`
+      : rolledBackSql(schema, entry, logs),
+  );
+  return new AppError(
+    code,
+    `${logs} The migration was rolled back whole: nothing of it is left.`,
+    { ...failure.details, migration: run.migration.name },
+    { cause: failure },
+  );
+}
+
+async function halfApplied(
+  run: FailedRun,
+  failure: AppError,
+  code: AppError['code'],
+  logs: string,
+): Promise<AppError> {
+  await recordFailed(run, run.entry.id, logs);
+  return new AppError(
+    'MIGRATION_HALF_APPLIED',
+    `${logs} ${standing(run.migration, run.done)}`,
+    {
+      ...failure.details,
+      migration: run.migration.name,
+      reason: code,
+      applied: linesOf(run.done),
+      notApplied: linesOf(run.left),
+    },
+    { cause: failure },
+  );
+}
+
+function lost(run: FailedRun, failure: AppError): AppError {
+  return new AppError(
+    'DATABASE_UNREACHABLE',
+    `${failure.message} ${run.migration.name} was under way: what it had committed is in the database's history and journal, ` +
+      'the rest was rolled back by the server. Deploy again: it reads both and goes on from there.',
+    { ...failure.details, migration: run.migration.name },
+    { cause: failure },
+  );
+}
+
+/** The attempt stays failed in Prisma's eyes: something of it is in the database. */
+export async function recordFailed(
+  { session, schema }: { session: Session; schema: string },
+  id: string,
+  logs: string,
+): Promise<void> {
+  await session.query(failSql(schema, id, logs));
+}
+
+/** Which lines are in the database and which are not, and what to do. */
+export function standing(migration: PlannedMigration, done: readonly Segment[]): string {
+  const lines = linesOf(done);
+  const open = linesOf(migration.segments).filter((line) => !lines.includes(line));
+  return (
+    `${migration.name} is half applied. In the database: the statements on line(s) ${lines.join(', ') || 'none'}. Not in it: those on line(s) ` +
+    `${open.join(', ') || 'none'}. Complete or undo it by hand, then POST /api/recoveries with "resolveApplied" or "resolveRolledBack".`
+  );
+}
+
+const linesOf = (segments: readonly Segment[]): number[] =>
+  segments
+    .filter(isEffective)
+    .flatMap((segment) => segment.steps.filter((step) => !step.setting).map((step) => step.line));
+
+/** A text that our parser could not read is sent as one, and may hold a COMMIT of its own. */
+function mayCommitItself({ left, text }: FailedRun): boolean {
+  const [step] = left[0]?.steps ?? [];
+  return (
+    step !== undefined && step.offset === 0 && step.length === text.length && /;\s*(commit|end)\b/i.test(text)
+  );
+}
