@@ -88,14 +88,16 @@ export class Session {
     }
   }
 
-  onNotice(listener: (notice: Notice) => void): void {
-    this.#client.on('notice', (notice) =>
+  /** Calls the listener with each notice and warning, until the returned function is called. */
+  onNotice(listener: (notice: Notice) => void): () => void {
+    const relay = (notice: { severity?: string; message?: string; code?: string }): void =>
       listener({
         severity: notice.severity ?? 'NOTICE',
         message: notice.message ?? '',
         sqlstate: notice.code ?? '',
-      }),
-    );
+      });
+    this.#client.on('notice', relay);
+    return () => this.#client.off('notice', relay);
   }
 
   /** Asks the server to end the statement that this session is running, from a second connection. */

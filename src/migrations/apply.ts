@@ -1,6 +1,7 @@
 import { openSession, refusePooler, type Session } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
+import { refuseFaults } from './fault.ts';
 import { createHistorySql, readHistory } from './history.ts';
 import { endOrphans, type LockWait, releaseLock, takeLock } from './locks.ts';
 import { fingerprint, type Plan, type PlannedMigration, textOf } from './plan.ts';
@@ -50,6 +51,7 @@ export const applicationName = (jobId: string): string => `switchback:${jobId}`;
  * @throws AppError `PLAN_STALE`, `LOCK_TIMEOUT`, and those of the statements; what was applied before it stays applied
  */
 export async function apply(request: ApplyRequest): Promise<MigrationOutcome[]> {
+  refuseFaults(request.plan.faults);
   await refusePooler(request.target);
   return withLocks(request, async (session, lockSession) => {
     await refuseStale(session, request);

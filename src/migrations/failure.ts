@@ -83,7 +83,7 @@ async function halfApplied(
     {
       ...failure.details,
       migration: run.migration.name,
-      reason: code,
+      because: code,
       applied: linesOf(run.done),
       notApplied: linesOf(run.left),
     },

@@ -40,7 +40,13 @@ export interface MigrationRun {
 
 /** Applies one migration. @throws AppError; its message says what is left and what is not */
 export async function runMigration(run: MigrationRun): Promise<MigrationOutcome> {
-  return new Runner(run).run();
+  const runner = new Runner(run);
+  const silence = run.session.onNotice((notice) => runner.noticed(`${notice.severity}: ${notice.message}`));
+  try {
+    return await runner.run();
+  } finally {
+    silence();
+  }
 }
 
 /** A statement that PostgreSQL refuses in a transaction, told only by trying: 25001 and 2D000 run alone, the rest after a commit. */
