@@ -1,0 +1,104 @@
+/** Deploys folders given as text, for tests of the engine: what the job's steps load, plan and apply do. */
+import type { Policy } from '../../src/config.ts';
+import { openSession, type Session, withSession } from '../../src/db/session.ts';
+import { parseTarget } from '../../src/db/target.ts';
+import { type ApplyEvent, apply } from '../../src/migrations/apply.ts';
+import { compare } from '../../src/migrations/compare.ts';
+import { allow, refuseFaults } from '../../src/migrations/fault.ts';
+import { readHistory } from '../../src/migrations/history.ts';
+import { makePlan, type Plan } from '../../src/migrations/plan.ts';
+import { assembleBundle, type Bundle } from '../../src/migrations/read.ts';
+import type { MigrationOutcome } from '../../src/migrations/run-migration.ts';
+import { loadParser } from '../../src/sql/parse.ts';
+
+export interface DeployOptions {
+  readonly jobId?: string;
+  readonly lockTimeoutMs?: number;
+  readonly lockBudgetMs?: number;
+  readonly signal?: AbortSignal;
+  readonly allow?: Policy['allow'];
+  readonly report?: (event: ApplyEvent) => void;
+}
+
+/** A bundle of migrations by name. */
+export const bundleOf = (files: Readonly<Record<string, string | Buffer>>): Promise<Bundle> =>
+  assembleBundle('the test', Object.keys(files), async (relative) => {
+    if (relative === 'migration_lock.toml') return Buffer.from('provider = "postgresql"\n');
+    const sql = files[relative.replace('/migration.sql', '')];
+    return sql === undefined ? null : Buffer.from(sql);
+  });
+
+export async function planFor(url: string, bundle: Bundle): Promise<Plan> {
+  const target = parseTarget(url);
+  await loadParser();
+  return withSession(target, { applicationName: 'switchback:test' }, async (session) => {
+    const history = await readHistory(session, target.schema);
+    const { rows } = await session.query<{ version: string }>(
+      "select current_setting('server_version') as version",
+    );
+    const comparison = compare(bundle, history, { outOfOrder: 'warn' });
+    return makePlan({ bundle, history, comparison, serverVersion: rows[0]?.version ?? '' });
+  });
+}
+
+/** @throws AppError the first fault that stops, and those of `apply` */
+export async function deploy(
+  url: string,
+  files: Readonly<Record<string, string | Buffer>>,
+  options: DeployOptions = {},
+): Promise<MigrationOutcome[]> {
+  const bundle = await bundleOf(files);
+  const plan = await planFor(url, bundle);
+  refuseFaults(allow(plan.faults, options.allow ?? []));
+  return apply({
+    target: parseTarget(url),
+    bundle,
+    plan,
+    jobId: options.jobId ?? 'test',
+    lockTimeoutMs: options.lockTimeoutMs ?? 1_000,
+    lockBudgetMs: options.lockBudgetMs ?? 5_000,
+    signal: options.signal ?? new AbortController().signal,
+    report: options.report ?? (() => undefined),
+  });
+}
+
+/** Runs one query in a session of its own; the rows' values. */
+export const rowsOf = <Row extends object>(url: string, sql: string): Promise<Row[]> =>
+  withSession(
+    parseTarget(url),
+    { applicationName: 'test' },
+    async (session) => (await session.query<Row>(sql)).rows,
+  );
+
+/** Another client of the database, such as one that holds locks. Close it. */
+export const openClient = (url: string, applicationName = 'somebody else'): Promise<Session> =>
+  openSession(parseTarget(url), { applicationName });
+
+export interface HistoryFacts {
+  readonly name: string;
+  readonly finished: boolean;
+  readonly rolledBack: boolean;
+  readonly logs: string | null;
+  readonly steps: number;
+}
+
+export const historyOf = (url: string): Promise<HistoryFacts[]> =>
+  rowsOf(
+    url,
+    `select migration_name as name, finished_at is not null as finished, rolled_back_at is not null as "rolledBack",
+            logs, applied_steps_count as steps
+       from public._prisma_migrations order by started_at`,
+  );
+
+/** Names of the tables in `public` that migrations made. */
+export const tablesOf = async (url: string): Promise<string[]> =>
+  (
+    await rowsOf<{ name: string }>(
+      url,
+      "select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> '_prisma_migrations' order by 1",
+    )
+  ).map(({ name }) => name);
+
+export const hasJournal = async (url: string): Promise<boolean> =>
+  (await rowsOf<{ present: boolean }>(url, "select to_regclass('switchback.step') is not null as present"))[0]
+    ?.present === true;
