@@ -61,9 +61,9 @@ class FileStore implements BackupStore {
   }
 
   async *get(key: string): AsyncGenerator<Buffer, void, undefined> {
+    const file = this.#fileOf(key);
     try {
-      for await (const chunk of createReadStream(this.#fileOf(key), { highWaterMark: readBytes }))
-        yield chunk as Buffer;
+      for await (const chunk of createReadStream(file, { highWaterMark: readBytes })) yield chunk as Buffer;
     } catch (error) {
       if (codeOf(error) === 'ENOENT')
         throw new AppError(
@@ -90,7 +90,8 @@ class FileStore implements BackupStore {
   }
 
   async remove(key: string): Promise<void> {
-    await this.#io(() => rm(this.#fileOf(key), { force: true }));
+    const file = this.#fileOf(key);
+    await this.#io(() => rm(file, { force: true }));
   }
 
   /** Makes the directory, and removes what killed processes left in it. */
