@@ -8,7 +8,11 @@ import { type Bundle, readDirectory } from '../migrations/read.ts';
  * The migrations to deploy: an uploaded bundle by its id, else the database's configured directory.
  * @throws AppError `BUNDLE_NOT_FOUND`, `BUNDLE_UPLOAD_FORBIDDEN`, and those of `readDirectory`
  */
-export async function loadBundle(control: Control, database: DatabaseConfig, bundleId: string | undefined): Promise<Bundle> {
+export async function loadBundle(
+  control: Control,
+  database: DatabaseConfig,
+  bundleId: string | undefined,
+): Promise<Bundle> {
   if (bundleId === undefined) return readDirectory(database.migrations);
   if (database.policy.bundles !== 'upload')
     throw new AppError(
@@ -17,6 +21,11 @@ export async function loadBundle(control: Control, database: DatabaseConfig, bun
       { database: database.name },
     );
   const stored = await control.prisma.bundle.findUnique({ where: { id: bundleId } });
-  if (stored === null) throw new AppError('BUNDLE_NOT_FOUND', `There is no bundle ${bundleId}. Upload it with POST /api/bundles.`, { bundle: bundleId });
+  if (stored === null)
+    throw new AppError(
+      'BUNDLE_NOT_FOUND',
+      `There is no bundle ${bundleId}. Upload it with POST /api/bundles.`,
+      { bundle: bundleId },
+    );
   return readArchive(Buffer.from(stored.archive));
 }

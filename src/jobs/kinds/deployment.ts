@@ -11,7 +11,16 @@ export const deploymentPayload = z.strictObject({
 });
 export type DeploymentPayload = z.infer<typeof deploymentPayload>;
 
-export const deploymentSteps = ['load', 'plan', 'preflight', 'backup', 'apply', 'verify', 'probe', 'report'] as const;
+export const deploymentSteps = [
+  'load',
+  'plan',
+  'preflight',
+  'backup',
+  'apply',
+  'verify',
+  'probe',
+  'report',
+] as const;
 export type DeploymentStep = (typeof deploymentSteps)[number];
 
 /** Applies the pending migrations of one database. */
@@ -30,7 +39,13 @@ export const deployment = defineJob({
     const id = newId();
     const { bundle } = job.payload;
     await transaction.deployment.create({
-      data: { id, jobId: job.id, database: job.database ?? '', bundleId: bundle ?? null, requestedBy: job.requestedBy },
+      data: {
+        id,
+        jobId: job.id,
+        database: job.database ?? '',
+        bundleId: bundle ?? null,
+        requestedBy: job.requestedBy,
+      },
     });
     return id;
   },

@@ -1,7 +1,12 @@
 import { v7 as newId } from 'uuid';
 import { z } from 'zod';
 import { parseTarget } from '../../db/target.ts';
-import { baseline, type RecoveryOutcome, resolveApplied, resolveRolledBack } from '../../migrations/recover.ts';
+import {
+  baseline,
+  type RecoveryOutcome,
+  resolveApplied,
+  resolveRolledBack,
+} from '../../migrations/recover.ts';
 import { loadBundle } from '../bundles.ts';
 import { databaseOf } from '../databases.ts';
 import { defineJob } from '../define-job.ts';
@@ -39,18 +44,21 @@ export const recovery = defineJob({
     await transaction.recovery.create({ data: record });
     return record.id;
   },
-  async run({ job, payload, deps, step }): Promise<RecoveryOutcome> {
+  async run({ job, payload, deps, signal, step }): Promise<RecoveryOutcome> {
     const database = databaseOf(deps.config, job.database);
     const target = parseTarget(database.url);
     const loaded = await step('load', () => loadBundle(deps.control, database, payload.bundle));
     const outcome = await step('recover', () => {
-      const request = { target, bundle: loaded, jobId: job.id };
+      const request = { target, bundle: loaded, jobId: job.id, signal };
       if (payload.action === 'baseline') return baseline({ ...request, upTo: payload.upTo });
       return payload.action === 'resolveApplied'
         ? resolveApplied({ ...request, migration: payload.migration })
         : resolveRolledBack({ ...request, migration: payload.migration });
     });
-    await deps.control.prisma.recovery.update({ where: { jobId: job.id }, data: { outcome: { ...outcome } } });
+    await deps.control.prisma.recovery.update({
+      where: { jobId: job.id },
+      data: { outcome: { ...outcome } },
+    });
     return outcome;
   },
 });
