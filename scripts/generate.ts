@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import { openapiDocument } from '../src/api/openapi.ts';
+import { openApiDocument } from '../src/api/openapi.ts';
 import { configSchema, environmentVariables } from '../src/config.ts';
 import { catalogue, type ErrorCode, httpStatus } from '../src/errors.ts';
 
@@ -21,7 +21,7 @@ export interface Generated {
 
 /** Every derived file as it should be now. */
 export async function generateAll(): Promise<readonly Generated[]> {
-  const openapi = await openapiDocument();
+  const openapi = await openApiDocument();
   const schema = z.toJSONSchema(configSchema, { io: 'input' });
   return [
     { file: 'openapi/openapi.json', content: toJson(openapi) },
@@ -77,11 +77,15 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
-function apiTable({ paths = {} }: Awaited<ReturnType<typeof openapiDocument>>): string {
+interface Documented {
+  readonly paths?: Readonly<Record<string, Readonly<Record<string, { readonly summary?: string }>>>>;
+}
+
+function apiTable({ paths = {} }: Documented): string {
   const rows = Object.entries(paths).flatMap(([route, operations]) =>
-    Object.entries(operations ?? {}).map(([method, operation]) => [
+    Object.entries(operations).map(([method, { summary = '' }]) => [
       `\`${method.toUpperCase()} ${route.replaceAll(/\{(\w+)\}/g, ':$1')}\``,
-      cell(typeof operation === 'object' && 'summary' in operation ? String(operation.summary) : ''),
+      cell(summary),
     ]),
   );
   return table(['method, path', ''], rows);
