@@ -100,6 +100,17 @@ export class Session {
     return () => this.#client.off('notice', relay);
   }
 
+  onNotification(listener: (notification: { channel: string; payload: string }) => void): void {
+    this.#client.on('notification', ({ channel, payload }) => listener({ channel, payload: payload ?? '' }));
+  }
+
+  /** Settles when the connection is gone, whoever ended it. */
+  whenLost(): Promise<void> {
+    return this.#alive
+      ? new Promise((resolve) => this.#client.once('end', () => resolve()))
+      : Promise.resolve();
+  }
+
   /** Asks the server to end the statement that this session is running, from a second connection. */
   async cancel(): Promise<void> {
     await withSession(

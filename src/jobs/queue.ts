@@ -1,0 +1,176 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type ConnectionOptions, createPostgresBackend, Queue, Worker, withBackend } from 'bullmq';
+import { parseTarget } from '../db/target.ts';
+import { AppError } from '../errors.ts';
+import type { QueueName } from './define-job.ts';
+
+/** What the queue carries: which attempt at which job is due. Everything else is in the job's row. */
+export interface QueueEntry {
+  readonly jobId: string;
+  readonly attempt: number;
+}
+
+export interface Consumer {
+  /** Takes no further entries, and resolves when those under way are acknowledged. */
+  close(): Promise<void>;
+}
+
+/** BullMQ on Redis or on PostgreSQL, chosen by the URL. */
+export interface JobQueue {
+  /**
+   * Adds an entry; an entry that is there already is not added again.
+   * @throws AppError `QUEUE_UNAVAILABLE` within some seconds
+   */
+  add(queue: QueueName, entry: QueueEntry, delayMs?: number): Promise<void>;
+  /** @throws AppError `QUEUE_UNAVAILABLE` */
+  ping(): Promise<void>;
+  consume(
+    queue: QueueName,
+    options: { concurrency: number; onError: (error: Error) => void },
+    handle: (entry: QueueEntry) => Promise<void>,
+  ): Promise<Consumer>;
+  close(): Promise<void>;
+}
+
+const queueNames = ['operations', 'signals'] as const;
+const answerWithinMs = 3_000;
+
+/**
+ * Opens the queue. On PostgreSQL, BullMQ's own tables are made in the schema `prefix`, and kept up to date.
+ * @throws AppError `QUEUE_UNAVAILABLE`
+ */
+export async function openQueue(options: { url: string; prefix: string }): Promise<JobQueue> {
+  const backend = options.url.startsWith('redis') ? redisBackend(options) : postgresBackend(options);
+  const queues = new Map(queueNames.map((name) => [name, backend.queue(name)]));
+  const within = <T>(work: Promise<T>): Promise<T> => orUnavailable(options.url, work);
+  const close = async (): Promise<void> => {
+    for (const queue of queues.values()) await queue.close();
+  };
+  try {
+    for (const queue of queues.values()) await within(queue.waitUntilReady());
+  } catch (error) {
+    await Promise.allSettled([close()]);
+    throw error;
+  }
+  return {
+    async add(name, { jobId, attempt }, delayMs = 0) {
+      const entry = { jobId, attempt };
+      await within(
+        // Finished entries go at once: BullMQ ignores an id that it has, and limits by age or count make it fail jobs
+        // falsely by deadlock on PostgreSQL.
+        (queues.get(name) as Queue).add('job', entry, {
+          jobId: `${jobId}-${attempt}`,
+          delay: delayMs,
+          removeOnComplete: true,
+          removeOnFail: true,
+        }),
+      );
+    },
+    async ping() {
+      for (const queue of queues.values()) await within(queue.getJobCountByTypes('active'));
+    },
+    async consume(name, { concurrency, onError }, handle) {
+      const worker = backend.worker(name, concurrency, handle);
+      worker.on('error', onError);
+      await worker.waitUntilReady();
+      return { close: () => worker.close() };
+    },
+    close,
+  };
+}
+
+interface Backend {
+  queue(name: QueueName): Queue;
+  worker(name: QueueName, concurrency: number, handle: (entry: QueueEntry) => Promise<void>): Worker;
+}
+
+function redisBackend({ url, prefix }: { url: string; prefix: string }): Backend {
+  // A producer must fail at once when Redis is away; a worker waits until it is back.
+  const producer = {
+    ...redisConnection(url),
+    enableOfflineQueue: true,
+    maxRetriesPerRequest: 1,
+    connectTimeout: answerWithinMs,
+  };
+  return {
+    queue: (name) => quiet(new Queue(name, { connection: producer, prefix })),
+    worker: (name, concurrency, handle) =>
+      new Worker(name, (job) => handle(job.data), {
+        connection: { ...redisConnection(url), maxRetriesPerRequest: null },
+        prefix,
+        concurrency,
+        ...workerOptions,
+      }),
+  };
+}
+
+function redisConnection(text: string): ConnectionOptions & object {
+  const url = new URL(text);
+  return {
+    host: url.hostname,
+    port: Number(url.port || 6379),
+    username: decodeURIComponent(url.username) || undefined,
+    password: decodeURIComponent(url.password) || undefined,
+    db: Number(url.pathname.slice(1) || 0),
+    ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
+  };
+}
+
+function postgresBackend({ url, prefix }: { url: string; prefix: string }): Backend {
+  const classes = withBackend(createPostgresBackend);
+  const { clientConfig, plaintextFallback } = parseTarget(url);
+  const { connectionString, ...plain } = clientConfig;
+  const connection = (max: number) => ({
+    ...plain,
+    ...(plaintextFallback ? { ssl: false } : { connectionString }),
+    application_name: 'switchback:queue',
+    schema: prefix,
+    migrate: true,
+    max,
+    connectionTimeoutMillis: answerWithinMs,
+  });
+  return {
+    queue: (name) => quiet(new classes.Queue(name, { connection: connection(4) })),
+    // One connection of each worker listens, the others serve its slots.
+    worker: (name, concurrency, handle) =>
+      new classes.Worker(name, (job) => handle(job.data), {
+        connection: connection(concurrency + 3),
+        concurrency,
+        ...workerOptions,
+      }),
+  };
+}
+
+/**
+ * Whether an attempt is alive is decided by its row's heartbeat. BullMQ may deliver an entry again when it takes a
+ * worker for stalled; it must never call the job failed for that.
+ */
+const workerOptions = { maxStalledCount: 1_000_000, lockDuration: 60_000 };
+
+/** Connection errors of a producer show in the call that met them. */
+function quiet<T extends { on(event: 'error', listener: () => void): unknown }>(queue: T): T {
+  queue.on('error', () => undefined);
+  return queue;
+}
+
+async function orUnavailable<T>(url: string, work: Promise<T>): Promise<T> {
+  const late = new AbortController();
+  const timeout = pause(answerWithinMs, undefined, { signal: late.signal }).then(() => {
+    throw new Error(`no answer within ${answerWithinMs} ms`);
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } catch (error) {
+    const { protocol, hostname, port } = new URL(url);
+    throw new AppError(
+      'QUEUE_UNAVAILABLE',
+      `The queue at ${protocol}//${hostname}:${port} cannot be reached. Nothing was started. Try again when it is back.`,
+      {},
+      { cause: error },
+    );
+  } finally {
+    late.abort();
+    // The loser of the race has nobody else to look at its rejection.
+    await Promise.race([Promise.allSettled([timeout]), Promise.resolve()]);
+  }
+}
