@@ -1,0 +1,35 @@
+import type { Deployment, Job } from '../../db/control/generated/client.ts';
+import { enqueue } from '../../jobs/enqueue.ts';
+import { deployment as kind } from '../../jobs/kinds/deployment.ts';
+import { databaseFor, requireScope } from '../authentication.ts';
+import { defineRecordRoutes } from '../define-record-routes.ts';
+import { recordQuery } from '../paging.ts';
+import { deployment, deploymentRequest } from '../schemas/deployment.ts';
+import { jobSummaryView } from '../views.ts';
+
+export const deployments = defineRecordRoutes({
+  name: 'deployments',
+  singular: 'deployment',
+  summary: 'Apply the pending migrations of a database',
+  body: deploymentRequest,
+  record: deployment,
+  notFound: 'DEPLOYMENT_NOT_FOUND',
+  async submit(deps, caller, { database, bundle, plan, allow }) {
+    databaseFor(caller, deps.config, database);
+    if (allow.length > 0) requireScope(caller, 'approve', 'To allow what would stop a deployment');
+    return enqueue(deps, { kind, database, payload: { bundle, plan, allow }, requestedBy: caller.name });
+  },
+  async list({ control }, caller, request) {
+    const found = await control.prisma.deployment.findMany({
+      ...recordQuery(caller, request),
+      include: { job: true },
+    });
+    return found.map(view);
+  },
+  async find({ control }, id) {
+    const found = await control.prisma.deployment.findUnique({ where: { id }, include: { job: true } });
+    return found && view(found);
+  },
+});
+
+const view = (row: Deployment & { job: Job }) => ({ ...row, job: jobSummaryView(row.job) });

@@ -1,0 +1,32 @@
+import type { App } from '../app.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { alerts } from './alerts.ts';
+import { backups } from './backups.ts';
+import { bundles } from './bundles.ts';
+import { databases } from './databases.ts';
+import { deployments } from './deployments.ts';
+import { documents } from './documents.ts';
+import { health } from './health.ts';
+import { healthChecks } from './health-checks.ts';
+import { jobs } from './jobs.ts';
+import { metrics } from './metrics.ts';
+import { plans } from './plans.ts';
+import { recoveries } from './recoveries.ts';
+
+/** The routes of one resource. To add some: a file here, a line below. */
+export type Routes = (app: App, deps: ApiDependencies) => void;
+
+export const routes: readonly Routes[] = [
+  databases,
+  bundles,
+  plans,
+  deployments,
+  backups,
+  recoveries,
+  healthChecks,
+  jobs,
+  alerts,
+  health,
+  metrics,
+  documents,
+];

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { allowance } from '../../config.ts';
+import { databaseName } from './job.ts';
+import { bundleId, recordFields } from './record.ts';
+
+/** Overriding: faults that are allowed by name. */
+export const allow = z.array(allowance).max(100).default([]);
+
+export const mode = z
+  .enum(['atomic', 'auto'])
+  .default('auto')
+  .describe('How migrations are applied; `auto` picks, and has only `atomic` to pick from as yet');
+
+export const deploymentRequest = z
+  .strictObject({
+    database: databaseName,
+    bundle: bundleId.optional(),
+    plan: z.uuid().optional().describe('Deploy exactly this plan, or refuse with PLAN_STALE'),
+    allow,
+    mode,
+  })
+  .meta({ id: 'DeploymentRequest' });
+
+export const deployment = z
+  .object({
+    ...recordFields,
+    database: z.string(),
+    bundleId: z.string().nullable(),
+    backupId: z.uuid().nullable(),
+    plan: z.unknown().describe('The steps that run; null until the job has planned'),
+    report: z.unknown().describe('The migration log; null until the job has reported'),
+  })
+  .meta({ id: 'Deployment' });

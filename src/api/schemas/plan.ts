@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { pageOf, pageQuery } from '../paging.ts';
+import { allow, mode } from './deployment.ts';
+import { databaseName } from './job.ts';
+import { errorCode } from './problem.ts';
+import { bundleId } from './record.ts';
+
+export const fault = z
+  .object({
+    code: errorCode,
+    severity: z.enum(['warn', 'stop']),
+    migration: z.string().nullable(),
+    message: z.string(),
+    line: z.int().optional(),
+    column: z.int().optional(),
+    allowed: z.string().optional().describe('The reason for which it is allowed'),
+  })
+  .meta({ id: 'Fault', description: 'Something that warns, or stops a deployment unless allowed by name' });
+
+const step = z
+  .looseObject({
+    statement: z.int().describe('1-based number of the statement in the file'),
+    line: z.int(),
+    column: z.int(),
+    summary: z.string(),
+    blocks: z.boolean().describe('Whether it takes locks that block others'),
+  })
+  .meta({ id: 'PlanStep' });
+
+export const plannedMigration = z
+  .looseObject({
+    name: z.string(),
+    checksum: z.string(),
+    segments: z
+      .array(
+        z.looseObject({
+          runs: z
+            .enum(['transaction', 'alone'])
+            .describe('`alone`: PostgreSQL refuses it inside a transaction'),
+          steps: z.array(step),
+        }),
+      )
+      .describe('What runs together, in order'),
+  })
+  .meta({ id: 'PlannedMigration' });
+
+/** The steps that would run. */
+export const planBody = z
+  .looseObject({
+    mode: z.string(),
+    serverVersion: z.string(),
+    migrations: z.array(plannedMigration),
+    faults: z.array(fault),
+  })
+  .meta({ id: 'PlanBody' });
+
+export const planRequest = z
+  .strictObject({ database: databaseName, bundle: bundleId.optional(), allow, mode })
+  .meta({ id: 'PlanRequest' });
+
+export const plan = z
+  .object({
+    id: z.uuid(),
+    database: z.string(),
+    bundleId: z.string().nullable().describe('The uploaded bundle; null for the configured directory'),
+    fingerprint: z.string().describe('Of the state it was made for: another one makes it stale'),
+    body: planBody,
+    createdAt: z.date(),
+    requestedBy: z.string(),
+  })
+  .meta({ id: 'Plan' });
+export type PlanView = z.infer<typeof plan>;
+
+export const planPage = pageOf(plan.omit({ body: true }), 'PlanPage');
+export const planQuery = z.strictObject({ ...pageQuery, database: databaseName.optional() });
