@@ -2,7 +2,7 @@ import { openSession, refusePooler, type Session } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
 import { refuseFaults } from './fault.ts';
-import { createHistorySql, readHistory } from './history.ts';
+import { createHistorySql, type History, readHistory } from './history.ts';
 import { endOrphans, type LockWait, releaseLock, takeLock } from './locks.ts';
 import { fingerprint, type Plan, type PlannedMigration, textOf } from './plan.ts';
 import type { Bundle } from './read.ts';
@@ -54,12 +54,14 @@ export async function apply(request: ApplyRequest): Promise<MigrationOutcome[]> 
   refuseFaults(request.plan.faults);
   await refusePooler(request.target);
   return withLocks(request, async (session, lockSession) => {
-    await refuseStale(session, request);
-    if (request.plan.createsHistory) await session.query(createHistorySql(request.target.schema));
+    const history = await readHistory(session, request.target.schema);
+    refuseStale(history, request);
+    if (!history.exists) await session.query(createHistorySql(request.target.schema, history));
     const outcomes: MigrationOutcome[] = [];
     const { migrations } = request.plan;
     for (const [index, migration] of migrations.entries()) {
       request.signal.throwIfAborted();
+      refuseLostLock(lockSession);
       request.report({
         type: 'migration started',
         migration: migration.name,
@@ -93,18 +95,16 @@ export async function withLocks<T>(
       doing: "holding Prisma's lock",
     });
     sessions.push(lockSession);
-    const waiting = (wait: LockWait): void => request.report({ type: 'waiting', wait });
-    const options = { budgetMs: request.lockBudgetMs, signal: request.signal, waiting };
-    await takeLock(session, 'executor', options);
-    await takeLock(lockSession, 'prisma', options);
+    await takeLock(session, 'executor', lockOptions(request));
+    await takeLock(lockSession, 'prisma', lockOptions(request));
     return await work(session, lockSession);
   } finally {
     for (const one of sessions) await one.close();
   }
 }
 
-async function refuseStale(session: Session, { plan, bundle, target }: ApplyRequest): Promise<void> {
-  const now = fingerprint(bundle, await readHistory(session, target.schema), plan.serverVersion);
+function refuseStale(history: History, { plan, bundle, target }: ApplyRequest): void {
+  const now = fingerprint(bundle, history, plan.serverVersion);
   if (now === plan.fingerprint) return;
   throw new AppError(
     'PLAN_STALE',
@@ -124,9 +124,10 @@ async function applyOne(
     throw new AppError('PLAN_STALE', `${migration.name} is not in the bundle. Make a new plan.`, {
       migration: migration.name,
     });
+  let cancelling: Promise<void> = Promise.resolve();
   const cancel = (): void => {
     // The statement then fails with 57014, which carries the cancellation on; a failing cancel shows as a statement that goes on.
-    session.cancel().catch((error: unknown) =>
+    cancelling = session.cancel().catch((error: unknown) =>
       request.report({
         type: 'remark',
         migration: migration.name,
@@ -141,6 +142,7 @@ async function applyOne(
   try {
     return await runMigration({
       session,
+      observer: lockSession,
       schema: request.target.schema,
       jobId: request.jobId,
       migration,
@@ -150,7 +152,11 @@ async function applyOne(
       signal: request.signal,
       onStep: (step) => request.report({ type: 'step', migration: migration.name, step }),
       onRemark: (remark) => request.report({ type: 'remark', migration: migration.name, remark }),
-      withoutPrismaLock: (work) => withoutPrismaLock(lockSession, request, work),
+      // A `prisma migrate deploy` that waits for the lock holds a snapshot, for which CONCURRENTLY would wait for ever.
+      // Once it has the lock it finds our unfinished history row, stops (P3009), and lets go.
+      releasePrismaLock: () => releaseLock(lockSession, 'prisma'),
+      takePrismaLock: () => takeLock(lockSession, 'prisma', lockOptions(request)),
+      cancelSettled: () => cancelling,
     });
   } finally {
     request.signal.removeEventListener('abort', cancel);
@@ -158,21 +164,16 @@ async function applyOne(
   }
 }
 
-/**
- * A `prisma migrate deploy` that waits for the lock holds a snapshot, for which CONCURRENTLY would wait for ever.
- * Once it has the lock it finds our unfinished history row, stops (P3009), and lets go.
- */
-async function withoutPrismaLock<T>(
-  lockSession: Session,
-  request: ApplyRequest,
-  work: () => Promise<T>,
-): Promise<T> {
-  await releaseLock(lockSession, 'prisma');
-  const result = await work();
-  await takeLock(lockSession, 'prisma', {
-    budgetMs: request.lockBudgetMs,
-    signal: request.signal,
-    waiting: (wait) => request.report({ type: 'waiting', wait }),
-  });
-  return result;
+const lockOptions = (request: Pick<ApplyRequest, 'lockBudgetMs' | 'signal' | 'report'>) => ({
+  budgetMs: request.lockBudgetMs,
+  signal: request.signal,
+  waiting: (wait: LockWait): void => request.report({ type: 'waiting', wait }),
+});
+
+function refuseLostLock(lockSession: Session): void {
+  if (lockSession.alive) return;
+  throw new AppError(
+    'DATABASE_UNREACHABLE',
+    `The session that held Prisma's lock in ${lockSession.target.display} was ended, so that \`prisma migrate\` could run beside us. What was applied so far stays applied; deploy again.`,
+  );
 }

@@ -1,9 +1,9 @@
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
-import { failSql, type HistoryEntry, rollBackSql, rolledBackSql } from './history.ts';
+import { asOurselves, failSql, type HistoryEntry, rollBackSql, rolledBackSql } from './history.ts';
 import { forgetSql } from './journal.ts';
 import type { PlannedMigration } from './plan.ts';
-import { describeBlockers, StepFailure } from './run-segment.ts';
+import { StepFailure, UnrecordedStep } from './run-segment.ts';
 import { isEffective, type Segment } from './segments.ts';
 
 /** Where a migration stood when a segment failed. */
@@ -19,6 +19,8 @@ export interface FailedRun {
   readonly done: readonly Segment[];
   /** The segment that failed, and those after it. */
   readonly left: readonly Segment[];
+  /** Invalid indexes of the failed statement that could not be dropped. */
+  readonly leftovers: readonly string[];
 }
 
 /** The connection is gone: nothing can be written, and the server has rolled back what was not committed. */
@@ -36,19 +38,40 @@ export const leavesToSuccessor = (signal: AbortSignal): boolean =>
 /** Writes a failure into the history, and says what is left in the database. Returns what is to be thrown. */
 export async function recordFailure(run: FailedRun, thrown: unknown): Promise<unknown> {
   if (leavesToSuccessor(run.signal)) return run.signal.reason;
-  const failure = thrown instanceof StepFailure ? thrown.error : thrown;
-  if (!(failure instanceof AppError)) return run.signal.aborted ? run.signal.reason : failure;
+  if (thrown instanceof UnrecordedStep) return unrecorded(run, thrown.error);
+  const failure = failureOf(run, thrown);
+  if (!(failure instanceof AppError)) return failure;
   if (isLost(failure)) return lost(run, failure);
-  const blockers =
-    failure.code === 'LOCK_TIMEOUT'
-      ? await describeBlockers({ ...run, relations: run.migration.relations })
-      : '';
-  const logs = `${failure.message}${blockers === '' ? '' : ` Blocked by: ${blockers}.`}`;
+  const blockers = thrown instanceof StepFailure ? thrown.blockers : '';
+  const logs = [
+    failure.message,
+    ...(blockers === '' ? [] : [`In the way: ${blockers}.`]),
+    ...run.leftovers.map((index) => `The invalid index ${index} could not be dropped and remains.`),
+  ].join(' ');
   const { code } = run.signal.aborted && run.signal.reason instanceof AppError ? run.signal.reason : failure;
-  return run.done.length === 0 && !mayCommitItself(run)
+  return run.done.length === 0 && run.leftovers.length === 0 && !mayCommitItself(run)
     ? rolledBackWhole(run, failure, code, logs)
     : halfApplied(run, failure, code, logs);
 }
+
+/** What was thrown; an abort without a reason of ours is a cancellation. */
+function failureOf({ signal, migration }: FailedRun, thrown: unknown): unknown {
+  if (thrown instanceof StepFailure) return thrown.error;
+  if (thrown instanceof AppError || !signal.aborted) return thrown;
+  return signal.reason instanceof AppError
+    ? signal.reason
+    : new AppError('JOB_CANCELLED', `${migration.name} was cancelled.`, {}, { cause: thrown });
+}
+
+/** Nothing is written: the journal's intent without an outcome is settled from the catalogue by the next attempt. */
+const unrecorded = (run: FailedRun, failure: AppError): AppError =>
+  new AppError(
+    failure.code,
+    `${failure.message} A statement of ${run.migration.name} had taken effect before, and this could not be written into the journal. ` +
+      'Deploy again: it looks at what is there and goes on.',
+    { ...failure.details, migration: run.migration.name },
+    { cause: failure },
+  );
 
 async function rolledBackWhole(
   run: FailedRun,
@@ -59,8 +82,8 @@ async function rolledBackWhole(
   const { session, schema, entry } = run;
   await session.query(
     run.opened
-      ? `begin; ${forgetSql(entry.id)}; ${rollBackSql(schema, entry.id, logs)}; commit`
-      : rolledBackSql(schema, entry, logs),
+      ? asOurselves(forgetSql(entry.id), rollBackSql(schema, entry.id, logs))
+      : asOurselves(rolledBackSql(schema, entry, logs)),
   );
   return new AppError(
     code,
@@ -107,7 +130,7 @@ export async function recordFailed(
   id: string,
   logs: string,
 ): Promise<void> {
-  await session.query(failSql(schema, id, logs));
+  await session.query(asOurselves(failSql(schema, id, logs)));
 }
 
 /** Which lines are in the database and which are not, and what to do. */

@@ -1,4 +1,4 @@
-import { qualify, quoteLiteral } from '../db/quote.ts';
+import { qualify, quoteIdentifier, quoteLiteral } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { journalTable } from './journal.ts';
 
@@ -19,6 +19,7 @@ export interface History {
   /** Whether `_prisma_migrations` exists. */
   readonly exists: boolean;
   readonly rows: readonly HistoryRow[];
+  readonly schemaExists: boolean;
   /** Whether the schema holds relations other than the history itself and extensions' members. */
   readonly schemaInUse: boolean;
 }
@@ -28,8 +29,9 @@ export const historyTable = (schema: string): string => qualify(schema, '_prisma
 /** Reads a database's history, oldest attempt first. */
 export async function readHistory(session: Session, schema: string): Promise<History> {
   const [facts] = (
-    await session.query<{ exists: boolean; journal: boolean; in_use: boolean }>(
+    await session.query<{ exists: boolean; journal: boolean; schema: boolean; in_use: boolean }>(
       `select pg_catalog.to_regclass($1) is not null as exists,
+              exists (select from pg_catalog.pg_namespace where nspname = $3) as schema,
               pg_catalog.to_regclass($2) is not null as journal,
               exists (select from pg_catalog.pg_class c
                        where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = $3)
@@ -38,8 +40,9 @@ export async function readHistory(session: Session, schema: string): Promise<His
       [historyTable(schema), journalTable, schema],
     )
   ).rows;
+  const schemaExists = facts?.schema ?? false;
   const schemaInUse = facts?.in_use ?? false;
-  if (facts?.exists !== true) return { exists: false, rows: [], schemaInUse };
+  if (facts?.exists !== true) return { exists: false, rows: [], schemaExists, schemaInUse };
   const journalled = facts.journal
     ? `exists (select from ${journalTable} j where j.migration_id = h.id)`
     : 'false';
@@ -48,11 +51,19 @@ export async function readHistory(session: Session, schema: string): Promise<His
             rolled_back_at as "rolledBackAt", logs, ${journalled} as journalled
        from ${historyTable(schema)} h order by started_at, id`,
   );
-  return { exists: true, rows, schemaInUse };
+  return { exists: true, rows, schemaExists, schemaInUse };
 }
 
-/** Creates the history as Prisma creates it. Source: prisma-engines, sql_migration_persistence.rs. */
-export const createHistorySql = (schema: string): string => `create table ${historyTable(schema)} (
+/**
+ * Creates the history, and the schema where it is missing, as Prisma creates them.
+ * Source: prisma-engines, sql_migration_persistence.rs.
+ */
+export const createHistorySql = (schema: string, history: History): string =>
+  history.schemaExists
+    ? createTableSql(schema)
+    : `create schema ${quoteIdentifier(schema)}; ${createTableSql(schema)}`;
+
+const createTableSql = (schema: string): string => `create table ${historyTable(schema)} (
     id                      varchar(36) primary key not null,
     checksum                varchar(64) not null,
     finished_at             timestamptz,
@@ -62,6 +73,16 @@ export const createHistorySql = (schema: string): string => `create table ${hist
     started_at              timestamptz not null default now(),
     applied_steps_count     integer not null default 0
 )`;
+
+/**
+ * Our own tables are written as the connection's own role, whichever role the file has taken: that one need not be
+ * allowed to. LOCAL gives the file's role back with the commit.
+ */
+export const ownRole = 'set local session authorization default; set local role none';
+
+/** SQL on our own tables as a transaction of its own. */
+export const asOurselves = (...statements: readonly string[]): string =>
+  ['begin', ownRole, ...statements, 'commit'].join('; ');
 
 export interface HistoryEntry {
   readonly id: string;

@@ -41,27 +41,18 @@ export async function ensureJournal(session: Session): Promise<void> {
     commit`);
 }
 
-export async function writeIntent(
-  session: Session,
-  migrationId: string,
-  intent: Omit<JournalEntry, 'finishedAt'> & { readonly jobId: string },
-): Promise<void> {
-  await session.query(
-    `insert into ${journalTable} (migration_id, first_statement, last_statement, runs_alone, indexes, job_id)
-     values ($1, $2, $3, $4, $5, $6)
-     on conflict (migration_id, first_statement)
-     do update set last_statement = excluded.last_statement, runs_alone = excluded.runs_alone, indexes = excluded.indexes,
-                   job_id = excluded.job_id, started_at = pg_catalog.clock_timestamp(), finished_at = null`,
-    [
-      migrationId,
-      intent.firstStatement,
-      intent.lastStatement,
-      intent.runsAlone,
-      intent.indexes,
-      intent.jobId,
-    ],
-  );
+export interface Intent extends Omit<JournalEntry, 'finishedAt'> {
+  readonly jobId: string;
 }
+
+/** Before a segment. One that was split, or is tried again by a successor, takes the place of the former. */
+export const intentSql = (migrationId: string, intent: Intent): string =>
+  `insert into ${journalTable} (migration_id, first_statement, last_statement, runs_alone, indexes, job_id)
+   values (${quoteLiteral(migrationId)}, ${intent.firstStatement}, ${intent.lastStatement}, ${intent.runsAlone},
+           '{${intent.indexes.join()}}', ${quoteLiteral(intent.jobId)})
+   on conflict (migration_id, first_statement)
+   do update set last_statement = excluded.last_statement, runs_alone = excluded.runs_alone, indexes = excluded.indexes,
+                 job_id = excluded.job_id, started_at = pg_catalog.clock_timestamp(), finished_at = null`;
 
 /** The outcome, as the last statement of the segment's transaction. */
 export const outcomeSql = (migrationId: string, firstStatement: number): string =>

@@ -1,5 +1,6 @@
 import { qualify, quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
+import { AppError } from '../errors.ts';
 import { concurrentIndex, concurrentlyDropped, waitsForSnapshots } from '../sql/classify.ts';
 import { SyntaxFault } from '../sql/parse.ts';
 import { type Statement, splitStatements } from '../sql/split.ts';
@@ -21,51 +22,89 @@ export async function indexesBefore(session: Session, text: string): Promise<num
 }
 
 /**
- * Drops the invalid indexes that a failed or cancelled CONCURRENTLY statement made; returns their names.
- * Left in place, `IF NOT EXISTS` would take them for the index.
+ * Drops the invalid indexes that a failed or cancelled CONCURRENTLY statement made. Left in place, `IF NOT EXISTS`
+ * would take them for the index. Returns the names of what it dropped, and of what it could not drop in time.
  */
 export async function dropLeftovers(
   session: Session,
   text: string,
   before: readonly number[],
-): Promise<string[]> {
+  budgetMs: number,
+): Promise<{ dropped: string[]; left: string[] }> {
   const statement = parsed(text);
-  if (statement === null || !waitsForSnapshots(statement) || statement.kind === 'DropStmt') return [];
-  const { rows } = await session.query<{ schema: string; name: string }>(
-    `select n.nspname as schema, c.relname as name
+  const none = { dropped: [], left: [] };
+  if (statement === null || !waitsForSnapshots(statement) || statement.kind === 'DropStmt') return none;
+  const { rows } = await session.query<{ index: string }>(
+    `select pg_catalog.format('%I.%I', n.nspname, c.relname) as index
        from pg_catalog.pg_index i
        join pg_catalog.pg_class c on c.oid = i.indexrelid
+       join pg_catalog.pg_class t on t.oid = i.indrelid
        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where not i.indisvalid and i.indexrelid >= 16384 and i.indexrelid <> all ($1::oid[])
-        and (c.relname ~ '_ccnew[0-9]*$' or i.indrelid = pg_catalog.to_regclass($2))`,
-    [before, builtOn(statement)],
+        and (c.relname ~ '_cc(new|old)[0-9]*$' or t.relname = $2)`,
+    [before, concurrentIndex(statement)?.table ?? null],
   );
-  for (const { schema, name } of rows) {
-    await session.query('set lock_timeout = 0');
-    await session.query(`drop index concurrently if exists ${qualify(schema, name)}`);
-  }
-  return rows.map(({ schema, name }) => `${schema}.${name}`);
+  const names = rows.map(({ index }) => index);
+  await session.query(`set lock_timeout = 0; set statement_timeout = ${Math.max(1_000, budgetMs)}`);
+  const left: string[] = [];
+  for (const index of names) if (!(await dropIndex(session, index))) left.push(index);
+  await session.query('reset lock_timeout; reset statement_timeout');
+  return { dropped: names.filter((index) => !left.includes(index)), left };
 }
 
-/** The relation on which a statement builds an index, as SQL text. */
-function builtOn(statement: Statement): string | null {
-  const built = concurrentIndex(statement);
-  if (built === null) return null;
-  return built.schema === null ? quoteIdentifier(built.table) : qualify(built.schema, built.table);
+/** Returns whether the index is gone. */
+async function dropIndex(session: Session, index: string): Promise<boolean> {
+  try {
+    await session.query(`drop index concurrently if exists ${index}`);
+    return true;
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'STATEMENT_TIMEOUT') return false;
+    throw error;
+  }
+}
+
+/** Doing these twice is doing them once. */
+const repeatable = new Set([
+  'VacuumStmt',
+  'ReindexStmt',
+  'ClusterStmt',
+  'VariableSetStmt',
+  'AlterSystemStmt',
+]);
+
+const databaseExists = 'select exists (select from pg_catalog.pg_database where datname = $1) as present';
+const tablespaceExists = 'select exists (select from pg_catalog.pg_tablespace where spcname = $1) as present';
+
+/** An object of the cluster that the statement creates or drops whole. */
+function namedObject({
+  kind,
+  node,
+}: Statement): { name: string; created: boolean; existsSql: string } | null {
+  const name = String(node.dbname ?? node.tablespacename);
+  switch (kind) {
+    case 'CreatedbStmt':
+      return { name, created: true, existsSql: databaseExists };
+    case 'DropdbStmt':
+      return { name, created: false, existsSql: databaseExists };
+    case 'CreateTableSpaceStmt':
+      return { name, created: true, existsSql: tablespaceExists };
+    case 'DropTableSpaceStmt':
+      return { name, created: false, existsSql: tablespaceExists };
+    default:
+      return null;
+  }
 }
 
 /** Tells what became of a statement whose intent was written and whose outcome was not. */
 export async function settle(session: Session, text: string, before: readonly number[]): Promise<Settled> {
   const statement = parsed(text);
   if (statement === null) return 'unknown';
-  // These change no data and no definition: doing them twice is doing them once.
-  if (
-    statement.kind === 'VacuumStmt' ||
-    statement.kind === 'ReindexStmt' ||
-    statement.kind === 'ClusterStmt' ||
-    statement.kind === 'VariableSetStmt'
-  )
-    return 'not done';
+  if (repeatable.has(statement.kind)) return 'not done';
+  const named = namedObject(statement);
+  if (named !== null) {
+    const { rows } = await session.query<{ present: boolean }>(named.existsSql, [named.name]);
+    return (rows[0]?.present === true) === named.created ? 'done' : 'not done';
+  }
   const dropped = concurrentlyDropped(statement);
   if (dropped !== null) return (await exists(session, dropped)) ? 'not done' : 'done';
   if (concurrentIndex(statement) !== null) return settleIndex(session, statement, before);
@@ -88,8 +127,9 @@ async function settleIndex(
 ): Promise<Settled> {
   const { rows } = await session.query<{ valid: boolean }>(
     `select i.indisvalid as valid from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
-      where i.indrelid = pg_catalog.to_regclass($1) and i.indexrelid <> all ($2::oid[]) and ($3::text is null or c.relname = $3)`,
-    [builtOn(statement), before, concurrentIndex(statement)?.index ?? null],
+       join pg_catalog.pg_class t on t.oid = i.indrelid
+      where t.relname = $1 and i.indexrelid <> all ($2::oid[]) and ($3::text is null or c.relname = $3)`,
+    [concurrentIndex(statement)?.table, before, concurrentIndex(statement)?.index ?? null],
   );
   if (rows.length > 1) return 'unknown';
   return rows[0]?.valid === true ? 'done' : 'not done';

@@ -74,7 +74,9 @@ export const baseline = (
       appliedSql(schema, { id: newId(), name: migration.name, checksum: migration.checksum }),
     );
     await session.query(
-      ['begin', ...(history.exists ? [] : [createHistorySql(schema)]), ...inserts, 'commit'].join(';\n'),
+      ['begin', ...(history.exists ? [] : [createHistorySql(schema, history)]), ...inserts, 'commit'].join(
+        ';\n',
+      ),
     );
     return wanted.map(({ name }) => name);
   });
@@ -104,7 +106,7 @@ export const resolveApplied = (
     const failed = rows.findLast(isFailed);
     // As Prisma does it: the failed attempt is marked as rolled back, and a finished one added.
     const insert = appliedSql(schema, { id: newId(), name: migration.name, checksum: migration.checksum });
-    const create = history.exists ? [] : [createHistorySql(schema)];
+    const create = history.exists ? [] : [createHistorySql(schema, history)];
     const old =
       failed === undefined
         ? []

@@ -54,7 +54,10 @@ async function tookEffect(
   const settled = await settle(run.session, text, entry.indexes);
   if (settled === 'done') return true;
   if (settled === 'unknown') throw await unknownStep(run, migrationId, step, done);
-  await dropLeftovers(run.session, text, entry.indexes);
+  // Dropping waits for snapshots, too.
+  await run.releasePrismaLock();
+  await dropLeftovers(run.session, text, entry.indexes, run.lockBudgetMs);
+  await run.takePrismaLock();
   return false;
 }
 

@@ -2,13 +2,14 @@ import { v4 as newId } from 'uuid';
 import { sqlstateOf } from '../db/errors.ts';
 import { quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
+import { AppError } from '../errors.ts';
 import { isLost, leavesToSuccessor, recordFailure } from './failure.ts';
-import { appliedSql, finishSql, type HistoryEntry, startedSql } from './history.ts';
-import { ensureJournal, forgetSql, outcomeSql, writeIntent } from './journal.ts';
+import { appliedSql, asOurselves, finishSql, type HistoryEntry, startedSql } from './history.ts';
+import { ensureJournal, forgetSql, intentSql, outcomeSql } from './journal.ts';
 import { dropLeftovers, indexesBefore } from './leftovers.ts';
 import type { PlannedMigration } from './plan.ts';
 import { settleAttempt } from './resume.ts';
-import { type HeldLock, runSegment, StepFailure } from './run-segment.ts';
+import { type HeldLock, runSegment, StepFailure, UnrecordedStep } from './run-segment.ts';
 import { isEffective, type Segment, type Step, splitBefore, takeOut } from './segments.ts';
 
 /** What one migration did. */
@@ -25,6 +26,8 @@ export interface MigrationOutcome {
 
 export interface MigrationRun {
   readonly session: Session;
+  /** A session that has nothing else to do, to look at what the first one waits for. */
+  readonly observer: Session;
   readonly schema: string;
   readonly jobId: string;
   readonly migration: PlannedMigration;
@@ -34,8 +37,11 @@ export interface MigrationRun {
   readonly signal: AbortSignal;
   readonly onStep: (step: Step) => void;
   readonly onRemark: (remark: string) => void;
-  /** Prisma's lock is let go of while the work waits for snapshots, and taken again after. */
-  readonly withoutPrismaLock: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Prisma's lock is let go of before a statement that waits for snapshots, and taken again after it. */
+  readonly releasePrismaLock: () => Promise<void>;
+  readonly takePrismaLock: () => Promise<void>;
+  /** Resolves when no request to cancel the session's statement is under way. */
+  readonly cancelSettled: () => Promise<void>;
 }
 
 /** Applies one migration. @throws AppError; its message says what is left and what is not */
@@ -61,10 +67,12 @@ class Runner {
   readonly #remarks: string[] = [];
   readonly #locks: HeldLock[] = [];
   #queue: Segment[];
+  #journalled: boolean;
   /** Whether the history has an unfinished row of this attempt. */
   #opened: boolean;
   /** Segments of which something is left in the database. */
   #done: readonly Segment[] = [];
+  #leftovers: readonly string[] = [];
   #tries = 1;
 
   constructor(run: MigrationRun) {
@@ -72,6 +80,7 @@ class Runner {
     const { name, checksum, resumes, segments } = run.migration;
     this.#entry = { id: resumes ?? newId(), name, checksum };
     this.#opened = resumes !== null;
+    this.#journalled = run.migration.journalled || this.#opened;
     this.#queue = [...segments];
   }
 
@@ -79,13 +88,12 @@ class Runner {
     const { session, migration, schema } = this.#run;
     await session.query(this.#freshSettings());
     if (migration.resumes !== null) await this.#resume();
-    else if (migration.journalled) await this.#open();
     for (let segment = this.#queue.shift(); segment !== undefined; segment = this.#queue.shift())
       await this.#one(segment);
     if (this.#opened)
-      await this.#write(`begin; ${forgetSql(this.#entry.id)}; ${finishSql(schema, this.#entry.id)}; commit`);
+      await session.query(asOurselves(forgetSql(this.#entry.id), finishSql(schema, this.#entry.id)));
     // A file without any statement is applied, too.
-    else if (this.#done.length === 0) await this.#write(appliedSql(schema, this.#entry));
+    else if (this.#done.length === 0) await session.query(asOurselves(appliedSql(schema, this.#entry)));
     return {
       name: migration.name,
       durationMs: Math.round(performance.now() - this.#startedAt),
@@ -110,18 +118,13 @@ class Runner {
     );
   }
 
-  async #open(): Promise<void> {
-    const { session, schema } = this.#run;
-    await ensureJournal(session);
-    await session.query(startedSql(schema, this.#entry));
-    this.#opened = true;
-  }
-
   async #one(segment: Segment): Promise<void> {
     try {
       await (isEffective(segment) ? this.#effective(segment) : this.#send(segment, ''));
     } catch (error) {
-      if (error instanceof StepFailure && (await this.#split(segment, error))) return;
+      if (error instanceof StepFailure && this.#split(segment, error)) return;
+      // A cancellation that is still under way would hit what is written now.
+      await this.#run.cancelSettled();
       throw await recordFailure(
         {
           ...this.#run,
@@ -129,6 +132,7 @@ class Runner {
           opened: this.#opened,
           done: this.#done,
           left: [segment, ...this.#queue],
+          leftovers: this.#leftovers,
         },
         error,
       );
@@ -136,66 +140,96 @@ class Runner {
   }
 
   async #effective(segment: Segment): Promise<void> {
-    const { session, schema, jobId } = this.#run;
     const [first] = segment.steps;
     const last = segment.steps.at(-1);
     if (first === undefined || last === undefined) return;
-    if (!this.#opened) {
-      await this.#send(segment, appliedSql(schema, this.#entry));
-    } else {
-      const indexes = await this.#asOurselves(() => indexesBefore(session, this.#textOf(first)));
-      await this.#asOurselves(() =>
-        writeIntent(session, this.#entry.id, {
-          firstStatement: first.statement,
-          lastStatement: last.statement,
-          runsAlone: segment.runs === 'alone',
-          indexes,
-          jobId,
-        }),
-      );
-      await this.#sendWatched(segment, first, indexes);
+    if (!this.#journalled) {
+      await this.#send(segment, appliedSql(this.#run.schema, this.#entry));
+      this.#done = [segment];
+      return;
     }
+    const indexes = await this.#intend(segment, first, last);
+    if (first.waitsForSnapshots) await this.#run.releasePrismaLock();
+    await this.#sendJournalled(segment, first, indexes);
     this.#done = [...this.#done, segment];
+    if (first.waitsForSnapshots) await this.#takePrismaLock();
   }
 
-  async #sendWatched(segment: Segment, first: Step, indexes: readonly number[]): Promise<void> {
-    const send = (): Promise<void> => this.#send(segment, outcomeSql(this.#entry.id, first.statement));
+  /** Writes down what is about to be done, before the first time together with the unfinished history row. */
+  async #intend(segment: Segment, first: Step, last: Step): Promise<readonly number[]> {
+    const { session, schema, jobId } = this.#run;
+    const indexes = await indexesBefore(session, this.#textOf(first));
+    const intent = intentSql(this.#entry.id, {
+      firstStatement: first.statement,
+      lastStatement: last.statement,
+      runsAlone: segment.runs === 'alone',
+      indexes,
+      jobId,
+    });
+    if (!this.#opened) await ensureJournal(session);
+    await session.query(asOurselves(...(this.#opened ? [] : [startedSql(schema, this.#entry)]), intent));
+    this.#opened = true;
+    return indexes;
+  }
+
+  async #sendJournalled(segment: Segment, first: Step, indexes: readonly number[]): Promise<void> {
+    const clean = (): Promise<void> => this.#dropLeftovers(segment, first, indexes);
     try {
-      await (first.waitsForSnapshots ? this.#run.withoutPrismaLock(send) : send());
+      await this.#send(segment, outcomeSql(this.#entry.id, first.statement), clean);
     } catch (error) {
-      if (segment.runs === 'alone' && !isLost(error) && !leavesToSuccessor(this.#run.signal)) {
-        const dropped = await dropLeftovers(this.#run.session, this.#textOf(first), indexes);
-        if (dropped.length > 0)
-          this.#remark(`dropped the invalid index ${dropped.join(', ')} that the failed statement left`);
+      if (error instanceof StepFailure && !isLost(error) && !leavesToSuccessor(this.#run.signal)) {
+        await this.#run.cancelSettled();
+        await clean();
       }
       throw error;
     }
   }
 
-  async #send(segment: Segment, after: string): Promise<void> {
+  async #send(segment: Segment, after: string, clean: () => Promise<void> = async () => {}): Promise<void> {
     const { migration, ...run } = this.#run;
     const outcome = await runSegment({
       ...run,
       migration: migration.name,
-      relations: migration.relations,
       segment,
-      before: '',
       after,
       ownLockTimeout: migration.segments.some((one) =>
         one.steps.some((step) => /^set\s+(session\s+|local\s+)?lock_timeout\b/i.test(this.#textOf(step))),
       ),
-      onRetry: ({ attempt, error, blockers }) => {
+      onRetry: async ({ error, blockers }, attempt) => {
         this.#tries += 1;
         this.#remark(
-          `try ${attempt} rolled back (${error.code}, SQLSTATE ${sqlstateOf(error)})${blockers === '' ? '' : `: ${blockers}`}`,
+          `try ${attempt} rolled back (${error.code}, SQLSTATE ${sqlstateOf(error)})${blockers === '' ? '' : `; in the way: ${blockers}`}`,
         );
+        await clean();
       },
     });
     this.#locks.push(...outcome.locks);
   }
 
+  /** An index that cannot be dropped, because somebody uses its table, must not keep a cancellation waiting for ever. */
+  async #dropLeftovers(segment: Segment, first: Step, indexes: readonly number[]): Promise<void> {
+    if (segment.runs !== 'alone') return;
+    const { session, lockBudgetMs } = this.#run;
+    const { dropped, left } = await dropLeftovers(session, this.#textOf(first), indexes, lockBudgetMs);
+    this.#leftovers = left;
+    if (dropped.length > 0)
+      this.#remark(`dropped the invalid index ${dropped.join(', ')} that the failed statement left`);
+  }
+
+  /**
+   * The statement has taken effect and stands in the journal: when the lock cannot be had again, the attempt is left as
+   * it is, for the next one to go on from there.
+   */
+  async #takePrismaLock(): Promise<void> {
+    try {
+      await this.#run.takePrismaLock();
+    } catch (error) {
+      throw error instanceof AppError ? new UnrecordedStep(error) : error;
+    }
+  }
+
   /** Where only execution shows that a statement needs a transaction of its own; returns whether it was split. */
-  async #split(segment: Segment, failure: StepFailure): Promise<boolean> {
+  #split(segment: Segment, failure: StepFailure): boolean {
     const sqlstate = sqlstateOf(failure.error) ?? '';
     const index = failure.step === null ? -1 : segment.steps.indexOf(failure.step);
     if (segment.runs === 'alone' || segment.explicit || index === -1) return false;
@@ -204,7 +238,7 @@ class Runner {
     this.#remark(
       `split before line ${failure.step?.line}, which PostgreSQL refuses in one transaction with what precedes it (SQLSTATE ${sqlstate})`,
     );
-    if (!this.#opened) await this.#open();
+    this.#journalled = true;
     return true;
   }
 
@@ -214,30 +248,6 @@ class Runner {
     this.#done = done;
     this.#queue = rest;
     this.#remark(`resumed: ${done.length} segment(s) were done by the interrupted attempt`);
-  }
-
-  async #write(sql: string): Promise<void> {
-    await this.#asOurselves(() => this.#run.session.query(sql));
-  }
-
-  /** Our own tables are written as the role of the connection, whichever role the file has taken. */
-  async #asOurselves<T>(work: () => Promise<T>): Promise<T> {
-    const { session, migration } = this.#run;
-    const takesRole = migration.segments.some((segment) =>
-      segment.steps.some(
-        (step) => step.setting && /^set\s+(session\s+)?(role|authorization)\b/i.test(this.#textOf(step)),
-      ),
-    );
-    if (!takesRole) return work();
-    const { rows } = await session.query<{ role: string }>(
-      "select pg_catalog.current_setting('role') as role",
-    );
-    await session.query('reset role');
-    try {
-      return await work();
-    } finally {
-      await session.query("select pg_catalog.set_config('role', $1, false)", [rows[0]?.role ?? 'none']);
-    }
   }
 
   #textOf(step: Step): string {

@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { sqlstateOf } from '../db/errors.ts';
-import { qualify } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
-import type { RelationName } from '../sql/relations.ts';
 import { placeOf } from '../sql/split.ts';
+import { asOurselves, ownRole } from './history.ts';
+import { type LockWaits, LockWatch } from './lock-watch.ts';
 import type { Segment, Step } from './segments.ts';
 
 /** A relation-level lock that a segment held when it was about to commit. */
@@ -20,54 +20,63 @@ export interface SegmentOutcome {
 
 export interface SegmentRun {
   readonly session: Session;
+  /** A session that has nothing else to do, to look at what the first one waits for. */
+  readonly observer: Session;
   readonly migration: string;
   readonly text: string;
   readonly segment: Segment;
-  /** SQL that is sent before the segment's first statement, outside its transaction. */
-  readonly before: string;
-  /** SQL that is the last of the segment's transaction, or follows a segment that has none. */
+  /** SQL that is the last of the segment's transaction, or follows a segment that has none; empty for none. */
   readonly after: string;
   /** Whether the file sets `lock_timeout` itself: then that holds. */
   readonly ownLockTimeout: boolean;
   readonly lockTimeoutMs: number;
   readonly lockBudgetMs: number;
-  readonly relations: readonly RelationName[];
-  readonly schema: string;
   readonly signal: AbortSignal;
   readonly onStep: (step: Step) => void;
-  readonly onRetry: (retry: {
-    readonly attempt: number;
-    readonly error: AppError;
-    readonly blockers: string;
-  }) => void;
+  /** Before the segment is tried again; what the failed try left is to be removed here. */
+  readonly onRetry: (failure: StepFailure, attempt: number) => Promise<void>;
 }
 
 /** A statement that failed: which, and how PostgreSQL put it. `step` is null when COMMIT failed (deferred constraints). */
 export class StepFailure extends Error {
   readonly step: Step | null;
   readonly error: AppError;
+  /** Who was in the way when the statement waited for locks; empty when nobody was seen. */
+  readonly blockers: string;
 
-  constructor(step: Step | null, error: AppError) {
+  constructor(step: Step | null, error: AppError, blockers = '') {
     super(error.message, { cause: error });
     this.name = 'StepFailure';
     this.step = step;
     this.error = error;
+    this.blockers = blockers;
   }
 }
 
-const isUnreachable = (error: unknown): boolean =>
-  error instanceof StepFailure && error.error.code === 'DATABASE_UNREACHABLE';
+/** A statement that ran alone and took effect, but whose outcome could not be written. */
+export class UnrecordedStep extends Error {
+  readonly error: AppError;
+
+  constructor(error: AppError) {
+    super(error.message, { cause: error });
+    this.name = 'UnrecordedStep';
+    this.error = error;
+  }
+}
 
 const retryable = new Set(['55P03', '40P01', '40001']);
+const cancelled = '57014';
 
 /**
  * Runs a segment. Lock timeouts, deadlocks and serialisation failures roll it back whole and it is tried again, with
  * growing pauses, within the budget: between tries the queue behind its locks drains.
  * @throws StepFailure after which nothing of the segment is left, but for what a statement that runs alone leaves
+ * @throws UnrecordedStep
  */
 export async function runSegment(run: SegmentRun): Promise<SegmentOutcome> {
   const startedAt = performance.now();
   for (let attempt = 1; ; attempt += 1) {
+    run.signal.throwIfAborted();
     try {
       const locks = run.segment.runs === 'transaction' ? await runTransaction(run) : await runAlone(run);
       return { tries: attempt, locks };
@@ -76,7 +85,7 @@ export async function runSegment(run: SegmentRun): Promise<SegmentOutcome> {
       const pauseMs = Math.min(5_000, 100 * 2 ** (attempt - 1)) * (0.5 + Math.random());
       const worthwhile = retryable.has(sqlstateOf(error.error) ?? '') && !run.signal.aborted;
       if (!worthwhile || performance.now() - startedAt + pauseMs > run.lockBudgetMs) throw error;
-      run.onRetry({ attempt, error: error.error, blockers: await describeBlockers(run) });
+      await run.onRetry(error, attempt);
       await pause(pauseMs, undefined, { signal: run.signal });
     }
   }
@@ -84,57 +93,81 @@ export async function runSegment(run: SegmentRun): Promise<SegmentOutcome> {
 
 async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
   const { session, segment } = run;
-  const clock = new LockClock(run);
-  let before = `${run.before} begin;`;
+  const allowance = new LockAllowance(run);
+  let before = 'begin;';
   try {
     for (const step of segment.steps) {
       run.signal.throwIfAborted();
       run.onStep(step);
-      await sendStep(run, step, `${before} ${clock.setting(step)}`);
-      clock.ran(step);
+      await allowance.during(step, (left) =>
+        sendStep(run, step, left === null ? before : `${before} set local lock_timeout = ${left};`),
+      );
       before = '';
     }
     return await finishTransaction(run);
   } catch (error) {
     // Without a connection the server rolls back by itself.
-    if (!isUnreachable(error)) await session.query('rollback');
+    const lost = error instanceof StepFailure && error.error.code === 'DATABASE_UNREACHABLE';
+    if (!lost) await session.query('rollback');
     throw error;
   }
 }
 
 /**
- * `lock_timeout` counts for each lock anew. From the segment's first blocking lock on, each further statement gets
- * what is left, so that queries queued behind that first lock wait no longer than `lockTimeoutMs` for locks in all.
+ * How long a segment may still wait for locks. `lock_timeout` counts for each lock anew; here waits add up from the
+ * segment's first blocking statement on, so that queries queued behind its locks wait no longer than `lockTimeoutMs`
+ * for what it waits for in turn.
  */
-class LockClock {
+class LockAllowance {
   readonly #run: SegmentRun;
-  #since: number | null = null;
+  readonly #watch: LockWatch;
+  #counting = false;
+  #waitedMs = 0;
 
   constructor(run: SegmentRun) {
     this.#run = run;
+    this.#watch = new LockWatch(run.observer, run.session.pid);
   }
 
-  setting(step: Step): string {
-    if (this.#run.ownLockTimeout || !step.blocks) return '';
-    const { lockTimeoutMs } = this.#run;
+  /** Runs one statement; it is given the `lock_timeout` in milliseconds to set, or null for none. */
+  async during(step: Step, send: (leftMs: number | null) => Promise<void>): Promise<void> {
+    this.#counting ||= step.blocks;
+    const limited = this.#counting && !this.#run.ownLockTimeout;
     // 0 would mean: wait for ever.
-    const left =
-      this.#since === null
-        ? lockTimeoutMs
-        : Math.max(1, Math.round(lockTimeoutMs - (performance.now() - this.#since)));
-    return `set local lock_timeout = ${left};`;
+    const left = limited ? Math.max(1, Math.round(this.#run.lockTimeoutMs - this.#waitedMs)) : null;
+    let waits: LockWaits | undefined;
+    try {
+      await this.#watch.during(
+        left,
+        () => send(left),
+        (seen) => {
+          waits = seen;
+        },
+      );
+    } catch (error) {
+      throw error instanceof StepFailure && waits !== undefined ? this.#explain(error, waits) : error;
+    } finally {
+      this.#waitedMs += waits?.waitedMs ?? 0;
+    }
   }
 
-  ran(step: Step): void {
-    if (step.blocks) this.#since ??= performance.now();
+  #explain({ step, error }: StepFailure, waits: LockWaits): StepFailure {
+    if (!waits.cancelled || sqlstateOf(error) !== cancelled || this.#run.signal.aborted)
+      return new StepFailure(step, error, waits.blockers);
+    const message = `${error.message} It had waited for locks for ${this.#run.lockTimeoutMs} ms in all.`;
+    return new StepFailure(
+      step,
+      new AppError('LOCK_TIMEOUT', message, { ...error.details, sqlstate: '55P03' }, { cause: error }),
+      waits.blockers,
+    );
   }
 }
 
 async function finishTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
+  const end = run.segment.rollsBack
+    ? `rollback; ${asOurselves(run.after)}`
+    : `${ownRole}; ${run.after}; commit`;
   try {
-    // The file may have taken another role, which need not be allowed to write the history; LOCAL gives it back.
-    const ownRole = 'set local session authorization default; set local role none;';
-    const end = run.segment.rollsBack ? `rollback; ${run.after};` : `${ownRole} ${run.after}; commit;`;
     const outcomes = await run.session.script<HeldLock>(`${heldLocksSql}; ${end}`);
     return outcomes.find((outcome) => outcome.command === 'SELECT')?.rows ?? [];
   } catch (error) {
@@ -153,16 +186,28 @@ async function runAlone(run: SegmentRun): Promise<readonly HeldLock[]> {
   if (step === undefined) return [];
   run.onStep(step);
   // A statement that runs alone and one before it in the same message would share an implicit transaction.
-  const timeout = run.ownLockTimeout ? '' : `set lock_timeout = ${step.blocks ? run.lockTimeoutMs : 0};`;
-  if (`${run.before}${timeout}` !== '') await run.session.query(`${run.before} ${timeout}`);
-  await sendStep(run, step, '');
-  await run.session.query(`${timeout === '' ? '' : 'reset lock_timeout;'} ${run.after}`);
+  if (!run.ownLockTimeout)
+    await run.session.query(`set lock_timeout = ${step.blocks ? run.lockTimeoutMs : 0}`);
+  await new LockAllowance(run).during(step, () => sendStep(run, step, ''));
+  if (!run.ownLockTimeout) await run.session.query('reset lock_timeout');
+  if (run.after !== '') await recordOutcome(run);
   return [];
+}
+
+/** The statement has taken effect: a cancellation that comes now is too late for it, and must not hide that. */
+async function recordOutcome(run: SegmentRun): Promise<void> {
+  const sql = asOurselves(run.after);
+  try {
+    await run.session.query(sql);
+  } catch (error) {
+    if (sqlstateOf(error) !== cancelled) throw new UnrecordedStep(error as AppError);
+    await run.session.query(`rollback; ${sql}`);
+  }
 }
 
 async function sendStep(run: SegmentRun, step: Step, before: string): Promise<void> {
   const sql = run.text.slice(step.offset, step.offset + step.length);
-  const prefix = before.trim() === '' ? '' : `${before} `;
+  const prefix = before === '' ? '' : `${before} `;
   try {
     await run.session.query(prefix + sql);
   } catch (error) {
@@ -195,20 +240,4 @@ function characters(text: string, from: number, codePoints: number): number {
   for (let count = 0; count < codePoints && index < text.length; count += 1)
     index += (text.codePointAt(index) ?? 0) > 0xffff ? 2 : 1;
   return index - from;
-}
-
-/** Who holds locks on the migration's relations right now; for the retry's event and the final error. */
-export async function describeBlockers(
-  run: Pick<SegmentRun, 'session' | 'relations' | 'schema'>,
-): Promise<string> {
-  const { rows } = await run.session.query<{ blocker: string }>(
-    `select pg_catalog.format('process %s (%s, role %s, %s for %s s) holds %s on %s', a.pid, coalesce(nullif(a.application_name, ''), 'no application_name'),
-                   a.usename, a.state, round(extract(epoch from clock_timestamp() - a.xact_start)), l.mode, l.relation::regclass) as blocker
-       from unnest($1::text[]) as named(relation)
-       join pg_catalog.pg_locks l on l.relation = pg_catalog.to_regclass(named.relation) and l.granted and l.pid <> pg_catalog.pg_backend_pid()
-       join pg_catalog.pg_stat_activity a on a.pid = l.pid
-      order by a.xact_start limit 5`,
-    [run.relations.map((relation) => qualify(relation.schema ?? run.schema, relation.name))],
-  );
-  return rows.map((row) => row.blocker).join('; ');
 }

@@ -136,7 +136,10 @@ describe('what PostgreSQL does not take in one transaction', () => {
       'its own rollback',
       "insert into t values ('old'); begin; insert into t values ('old'); drop table t; rollback; select * from t",
     ],
-    ['expressions that our parser cannot hold', `set max_stack_depth = '6MB'; select ${'1+'.repeat(20_000)}1; create table last ()`],
+    [
+      'expressions that our parser cannot hold',
+      `set max_stack_depth = '6MB'; select ${'1+'.repeat(20_000)}1; create table last ()`,
+    ],
   ])('%s', async (_, sql) => {
     const before = `create type e as enum ('old'); create table t (v e); create table p (id int primary key);
       create table c (id int references p deferrable initially deferred)`;

@@ -31,7 +31,12 @@ function row(of: Migration, facts: Partial<HistoryRow> = {}): HistoryRow {
     ...facts,
   };
 }
-const history = (...rows: HistoryRow[]): History => ({ exists: true, schemaInUse: true, rows });
+const history = (...rows: HistoryRow[]): History => ({
+  exists: true,
+  schemaExists: true,
+  schemaInUse: true,
+  rows,
+});
 
 const [a, b, c] = [migration('1_a'), migration('2_b'), migration('3_c')];
 
@@ -44,12 +49,12 @@ function seen(of: Bundle, past: History, outOfOrder: 'warn' | 'stop' = 'warn') {
 }
 
 test('nothing applied on an empty database', () => {
-  const empty: History = { exists: false, schemaInUse: false, rows: [] };
+  const empty: History = { exists: false, schemaExists: true, schemaInUse: false, rows: [] };
   expect(seen(bundle(a, b), empty)).toEqual({ states: ['1_a pending', '2_b pending'], faults: [] });
 });
 
 test('tables without a history need a baseline', () => {
-  const used: History = { exists: false, schemaInUse: true, rows: [] };
+  const used: History = { exists: false, schemaExists: true, schemaInUse: true, rows: [] };
   expect(seen(bundle(a), used).faults).toEqual(['BASELINE_REQUIRED stop null']);
 });
 
@@ -123,7 +128,7 @@ describe('allowing', () => {
 });
 
 describe('plan', () => {
-  const empty: History = { exists: false, schemaInUse: false, rows: [] };
+  const empty: History = { exists: false, schemaExists: true, schemaInUse: false, rows: [] };
   const planOf = (...migrations: Migration[]) => {
     const of = bundle(...migrations);
     return makePlan({
