@@ -1,2 +1,2 @@
 -- AlterTable
-ALTER TABLE "dsx_mappings" ADD COLUMN     "displayOrder" INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE "dsx_mappings" ADD COLUMN IF NOT EXISTS "displayOrder" INTEGER NOT NULL DEFAULT 0;
