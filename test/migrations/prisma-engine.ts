@@ -21,6 +21,8 @@ export interface PrismaEngine {
   diagnose(bundle: Bundle): Promise<PrismaDiagnosis>;
   resolveApplied(bundle: Bundle, migration: string): Promise<void>;
   resolveRolledBack(migration: string): Promise<void>;
+  /** The SQL by which Prisma would make an empty database what a schema.prisma says. */
+  createSql(schema: string): Promise<string>;
   free(): void;
 }
 
@@ -83,6 +85,16 @@ export async function openPrismaEngine(url: string): Promise<PrismaEngine> {
     },
     async resolveRolledBack(migrationName) {
       await engine.markMigrationRolledBack({ migrationName });
+    },
+    async createSql(schema) {
+      const { stdout } = await engine.diff({
+        from: { tag: 'empty' },
+        to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: schema }] },
+        script: true,
+        exitCode: null,
+        filters,
+      });
+      return stdout ?? '';
     },
     free: () => engine.free(),
   };
