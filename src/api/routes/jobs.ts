@@ -131,5 +131,5 @@ export function jobs(app: App, deps: ApiDependencies): void {
 
 async function* messages(events: ReturnType<typeof tailEvents>): AsyncGenerator<SSEMessage> {
   for await (const { number, at, type, body } of events)
-    yield { id: String(number), event: type, data: { number, at, type, ...body } };
+    yield { id: String(number), event: type, data: { number, at, type, body } };
 }

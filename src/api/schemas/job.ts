@@ -41,10 +41,11 @@ export const jobQuery = z.strictObject({
 });
 
 export const jobEvent = z
-  .looseObject({
+  .object({
     number: z.int().describe('Grows by one; the `id:` of the message'),
     at: z.string(),
     type: z.string().describe('The `event:` of the message'),
+    body: z.unknown().describe('What happened: step, percent, done and total, error'),
   })
   .meta({ id: 'JobEvent', description: 'Data of one Server-Sent Event' });
 
