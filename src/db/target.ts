@@ -97,6 +97,12 @@ export function parseTarget(text: string): Target {
   });
 }
 
+/** For a pool, which cannot try TLS first and then do without: TLS only where the URL asks for it. */
+export function poolConfig(target: Target): ClientConfig {
+  const { connectionString: _, ...plain } = target.clientConfig;
+  return target.plaintextFallback ? { ...plain, ssl: false } : target.clientConfig;
+}
+
 /** A URL from which the driver reads TLS settings only, with libpq's meaning of `sslmode`. */
 function tlsUrl(url: URL, sslmode: string, rootCertificate: string | null, accept: string | null): string {
   const tls = new URL(url.href);

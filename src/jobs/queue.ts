@@ -1,6 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type ConnectionOptions, createPostgresBackend, Queue, Worker, withBackend } from 'bullmq';
-import { parseTarget } from '../db/target.ts';
+import {
+  createPostgresBackend,
+  type JobsOptions,
+  type PostgresPoolConfig,
+  Queue,
+  type RedisOptions,
+  Worker,
+  withBackend,
+} from 'bullmq';
+import { parseTarget, poolConfig } from '../db/target.ts';
 import { AppError } from '../errors.ts';
 import type { QueueName } from './define-job.ts';
 
@@ -42,6 +50,11 @@ const answerWithinMs = 3_000;
 export async function openQueue(options: { url: string; prefix: string }): Promise<JobQueue> {
   const backend = options.url.startsWith('redis') ? redisBackend(options) : postgresBackend(options);
   const queues = new Map(queueNames.map((name) => [name, backend.queue(name)]));
+  const producerOf = (name: QueueName): Producer => {
+    const producer = queues.get(name);
+    if (producer === undefined) throw new Error(`there is no queue ${name}`);
+    return producer;
+  };
   const within = <T>(work: Promise<T>): Promise<T> => orUnavailable(options.url, work);
   const close = async (): Promise<void> => {
     for (const queue of queues.values()) await queue.close();
@@ -58,7 +71,7 @@ export async function openQueue(options: { url: string; prefix: string }): Promi
       await within(
         // Finished entries go at once: BullMQ ignores an id that it has, and limits by age or count make it fail jobs
         // falsely by deadlock on PostgreSQL.
-        (queues.get(name) as Queue).add('job', entry, {
+        producerOf(name).add('job', entry, {
           jobId: `${jobId}-${attempt}`,
           delay: delayMs,
           removeOnComplete: true,
@@ -79,9 +92,24 @@ export async function openQueue(options: { url: string; prefix: string }): Promi
   };
 }
 
+/** What both backends' classes have in common, of what is used here. */
+interface Producer {
+  add(name: string, data: QueueEntry, options: JobsOptions): Promise<unknown>;
+  getJobCountByTypes(...types: 'active'[]): Promise<number>;
+  waitUntilReady(): Promise<unknown>;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  close(): Promise<void>;
+}
+
+interface Processor {
+  waitUntilReady(): Promise<unknown>;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  close(): Promise<void>;
+}
+
 interface Backend {
-  queue(name: QueueName): Queue;
-  worker(name: QueueName, concurrency: number, handle: (entry: QueueEntry) => Promise<void>): Worker;
+  queue(name: QueueName): Producer;
+  worker(name: QueueName, concurrency: number, handle: (entry: QueueEntry) => Promise<void>): Processor;
 }
 
 function redisBackend({ url, prefix }: { url: string; prefix: string }): Backend {
@@ -104,7 +132,7 @@ function redisBackend({ url, prefix }: { url: string; prefix: string }): Backend
   };
 }
 
-function redisConnection(text: string): ConnectionOptions & object {
+function redisConnection(text: string): RedisOptions {
   const url = new URL(text);
   return {
     host: url.hostname,
@@ -118,11 +146,10 @@ function redisConnection(text: string): ConnectionOptions & object {
 
 function postgresBackend({ url, prefix }: { url: string; prefix: string }): Backend {
   const classes = withBackend(createPostgresBackend);
-  const { clientConfig, plaintextFallback } = parseTarget(url);
-  const { connectionString, ...plain } = clientConfig;
-  const connection = (max: number) => ({
-    ...plain,
-    ...(plaintextFallback ? { ssl: false } : { connectionString }),
+  const target = parseTarget(url);
+  const connection = (max: number): PostgresPoolConfig => ({
+    ...poolConfig(target),
+    password: target.libpqEnvironment.PGPASSWORD,
     application_name: 'switchback:queue',
     schema: prefix,
     migrate: true,
@@ -148,7 +175,7 @@ function postgresBackend({ url, prefix }: { url: string; prefix: string }): Back
 const workerOptions = { maxStalledCount: 1_000_000, lockDuration: 60_000 };
 
 /** Connection errors of a producer show in the call that met them. */
-function quiet<T extends { on(event: 'error', listener: () => void): unknown }>(queue: T): T {
+function quiet(queue: Producer): Producer {
   queue.on('error', () => undefined);
   return queue;
 }

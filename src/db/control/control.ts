@@ -1,6 +1,6 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import { AppError } from '../../errors.ts';
-import { parseTarget, type Target } from '../target.ts';
+import { parseTarget, poolConfig, type Target } from '../target.ts';
 import { type Prisma, PrismaClient } from './generated/client.ts';
 import { type Listener, openListener } from './listen.ts';
 
@@ -26,8 +26,7 @@ export async function openControl(url: string): Promise<Control> {
   const target = parseTarget(url);
   const adapter = new PrismaPg(
     {
-      ...target.clientConfig,
-      ...(target.plaintextFallback ? plaintext : {}),
+      ...poolConfig(target),
       max: maxConnections,
       application_name: 'switchback:control',
       options: `-c search_path=${target.schema}`,
@@ -53,6 +52,3 @@ export async function openControl(url: string): Promise<Control> {
     );
   }
 }
-
-/** Prisma's driver adapter cannot try TLS and then do without; a control database that wants TLS says `sslmode=require`. */
-const plaintext = { connectionString: undefined, ssl: false };
