@@ -158,7 +158,9 @@ describe('registries', () => {
     const names = Object.values(module)
       .filter((value) => Array.isArray(value))
       .flat()
-      .flatMap((entry: { name?: unknown }) => (typeof entry === 'object' ? [String(entry.name)] : []));
+      .flatMap((entry: { name?: unknown; type?: unknown }) =>
+        typeof entry === 'object' ? [String(entry.name ?? entry.type)] : [],
+      );
     const missing = names.filter(
       (name) => !existsSync(path.join(root, path.dirname(registry), `${name}.ts`)),
     );
