@@ -135,14 +135,14 @@ async function discard(store: BackupStore, key: string, error: unknown): Promise
   }
 }
 
-/** The youngest backup of a database that was verified within the last `minutes`, or null. */
+/** The youngest verified backup of a database that was asked for, and so holds its state, within the last `minutes`. */
 export function findYoungVerifiedBackup(
   control: Control,
   database: string,
   minutes: number,
 ): Promise<Backup | null> {
   return control.prisma.backup.findFirst({
-    where: { database, state: 'verified', verifiedAt: { gte: new Date(Date.now() - minutes * 60_000) } },
-    orderBy: { verifiedAt: 'desc' },
+    where: { database, state: 'verified', createdAt: { gte: new Date(Date.now() - minutes * 60_000) } },
+    orderBy: { createdAt: 'desc' },
   });
 }

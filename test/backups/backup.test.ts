@@ -100,9 +100,8 @@ describe('a backup', () => {
     expect(reports.at(-1)?.done).toBe(dump.bytes);
     expect(reports.every((report) => report.total >= report.done)).toBe(true);
     await verify(dump);
-    const listed = execFileSync(path.join(dump.programs.directory, 'pg_restore'), ['--list'], {
-      input: content,
-    });
+    const pgRestore = path.join(dump.programs.directory, 'pg_restore');
+    const listed = execFileSync(pgRestore, ['--list', path.join(directory, key)]);
     expect(listed.toString()).toContain('TABLE DATA public Order');
   });
 
