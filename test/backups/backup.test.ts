@@ -229,7 +229,7 @@ describe('a backup', () => {
       try {
         const refused = createBackup(
           request({
-            target: parseTarget(server.url()),
+            target: parseTarget(server.url('postgres')),
             programPlaces: { directory: programs.directory, searchPath: [] },
           }),
         );
