@@ -1,0 +1,52 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import pino from 'pino';
+import { openStore } from '../../src/backups/stores/index.ts';
+import { type Config, configSchema } from '../../src/config.ts';
+import { openControl } from '../../src/db/control/control.ts';
+import type { JobDependencies } from '../../src/jobs/dependencies.ts';
+import { openQueue } from '../../src/jobs/queue.ts';
+import { createControlDatabase } from './postgres.ts';
+
+export interface TestSwitchback {
+  readonly deps: JobDependencies;
+  readonly controlUrl: string;
+  readonly directory: string;
+  close(): Promise<void>;
+}
+
+/** Opens what jobs need on a control database of its own; the queue is on the same database unless a URL is given. */
+export async function openSwitchback(
+  settings: Record<string, unknown> = {},
+  options: { queueUrl?: string } = {},
+): Promise<TestSwitchback> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'switchback-run-'));
+  const database = await createControlDatabase();
+  const parsed = configSchema.parse({
+    backups: { store: { type: 'file', directory: path.join(directory, 'backups') } },
+    ...settings,
+  });
+  const config: Config = { ...parsed, file: null };
+  const control = await openControl(database.url);
+  const queue = await openQueue({
+    url: options.queueUrl ?? database.url,
+    prefix: `t${path
+      .basename(directory)
+      .replace(/[^a-z0-9]/gi, '')
+      .toLowerCase()}`,
+  });
+  const store = await openStore(config.backups.store);
+  const log = pino({ level: process.env.TEST_LOG ?? 'silent' });
+  return {
+    deps: { config, control, queue, store, log },
+    controlUrl: database.url,
+    directory,
+    async close() {
+      await queue.close();
+      await control.close();
+      await database.drop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
