@@ -25,7 +25,8 @@ beforeAll(async () => {
   database = await createDatabase();
   target = parseTarget(database.url);
   await run(`create table "Order" (id int primary key, note text);
-             insert into "Order" select n, md5(n::text) || md5((n * 7)::text) from generate_series(1, 60000) as n`);
+             insert into "Order" select n, md5(n::text) || md5((n * 7)::text) from generate_series(1, 60000) as n;
+             create table "Zone" as select 'dumped last, by one more command to the server' as note`);
 });
 afterAll(() => database.drop());
 beforeEach(async () => {
