@@ -103,7 +103,7 @@ function faultOf({ name, state, row }: ComparedMigration): Fault[] {
           migration: name,
           message:
             `${name} failed on ${row?.startedAt.toISOString()} and is not resolved (Prisma says P3009). Nothing was done. ` +
-            `Its log: ${firstLine(row?.logs)}. Look at what it left; then POST /api/recoveries with "resolveRolledBack" (its changes are gone) or "resolveApplied" (they are all there).`,
+            `Its log: ${essence(row?.logs)}. Look at what it left; then POST /api/recoveries with "resolveRolledBack" (its changes are gone) or "resolveApplied" (they are all there).`,
         },
       ];
     case 'diverged':
@@ -155,5 +155,10 @@ function outOfOrder(migrations: readonly ComparedMigration[], policy: 'warn' | '
     }));
 }
 
-const firstLine = (logs: string | null | undefined): string =>
-  logs?.trim().split('\n')[0]?.slice(0, 300) || 'none';
+/** A log in one line, without the stack that Prisma appends, indented. */
+const essence = (logs: string | null | undefined): string =>
+  (logs ?? '')
+    .split('\n')
+    .filter((line) => /^\S/.test(line))
+    .join(' ')
+    .slice(0, 600) || 'none';

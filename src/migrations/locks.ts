@@ -38,7 +38,16 @@ export async function takeLock(
     const waitedMs = Math.round(performance.now() - startedAt);
     if (waitedMs >= options.budgetMs) throw lockTimeout(lock, await holdersOf(session, key), waitedMs);
     if (polls % 50 === 0) options.waiting({ lock, holders: await holdersOf(session, key), waitedMs });
-    await pause(pollMs, undefined, { signal: options.signal });
+    await pauseUnlessAborted(pollMs, options.signal);
+  }
+}
+
+/** Pauses; an abort ends it with the signal's own reason. */
+export async function pauseUnlessAborted(milliseconds: number, signal: AbortSignal): Promise<void> {
+  try {
+    await pause(milliseconds, undefined, { signal });
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
   }
 }
 
@@ -77,7 +86,7 @@ function lockTimeout(lock: LockWait['lock'], holders: string, waitedMs: number):
 export async function endOrphans(session: Session, applicationName: string): Promise<number> {
   const { rowCount } = await session.query(
     `select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
-      where application_name = any ($1) and pid <> pg_catalog.pg_backend_pid() and backend_start < $2::timestamptz`,
+      where application_name = any ($1) and datname = current_database() and pid <> pg_catalog.pg_backend_pid() and backend_start < $2::timestamptz`,
     [[applicationName, `${applicationName}:lock`], await backendStart(session)],
   );
   return rowCount;

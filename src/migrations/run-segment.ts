@@ -1,10 +1,10 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { sqlstateOf } from '../db/errors.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
 import { placeOf } from '../sql/split.ts';
 import { asOurselves, ownRole } from './history.ts';
 import { type LockWaits, LockWatch } from './lock-watch.ts';
+import { pauseUnlessAborted } from './locks.ts';
 import type { Segment, Step } from './segments.ts';
 
 /** A relation-level lock that a segment held when it was about to commit. */
@@ -86,7 +86,7 @@ export async function runSegment(run: SegmentRun): Promise<SegmentOutcome> {
       const worthwhile = retryable.has(sqlstateOf(error.error) ?? '') && !run.signal.aborted;
       if (!worthwhile || performance.now() - startedAt + pauseMs > run.lockBudgetMs) throw error;
       await run.onRetry(error, attempt);
-      await pause(pauseMs, undefined, { signal: run.signal });
+      await pauseUnlessAborted(pauseMs, run.signal);
     }
   }
 }

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Bundle, readDirectory } from '../../src/migrations/read.ts';
 import { deploy, rowsOf, tablesOf } from '../migrations/deploy.ts';
-import { openPrismaEngine } from '../migrations/prisma-engine.ts';
+import { prismaEngine } from '../migrations/prisma-engine.ts';
 import { createDatabase } from '../support/postgres.ts';
 
 const example = path.resolve(import.meta.dirname, '../../examples/globalrx');
@@ -76,9 +76,7 @@ describe('examples/globalrx', () => {
     expect(before).toHaveLength(960);
     expect(namesOf(await deploy(url, filesOf(bundle.migrations)))).toEqual(namesOf(others));
     expect(await rowsOf(url, 'select id, "displayOrder" from dsx_mappings order by 1')).toEqual(before);
-    const engine = await openPrismaEngine(url);
-    expect(await engine.diagnose(bundle)).toEqual({ pending: [], failed: [], edited: [] });
-    engine.free();
+    expect(await prismaEngine(url).diagnose(bundle)).toEqual({ pending: [], failed: [], edited: [] });
   });
 
   it('seeds some 10,000 rows', async () => {
@@ -98,9 +96,7 @@ describe('examples/globalrx', () => {
   it("ends in what schema.prisma says, by Prisma's engine", async () => {
     const [migrated, made] = [await newDatabase(), await newDatabase()];
     await deploy(migrated, filesOf(bundle.migrations));
-    const engine = await openPrismaEngine(made);
-    await rowsOf(made, await engine.createSql(await read('prisma/schema.prisma')));
-    engine.free();
+    await rowsOf(made, await prismaEngine(made).createSql(await read('prisma/schema.prisma')));
     expect(await schemaOf(migrated)).toEqual(await schemaOf(made));
   });
 

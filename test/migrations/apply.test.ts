@@ -136,10 +136,7 @@ describe('what PostgreSQL does not take in one transaction', () => {
       'its own rollback',
       "insert into t values ('old'); begin; insert into t values ('old'); drop table t; rollback; select * from t",
     ],
-    [
-      'expressions that our parser cannot hold',
-      `set max_stack_depth = '6MB'; select ${'1+'.repeat(20_000)}1; create table last ()`,
-    ],
+    ['a word that only later majors reserve', 'create table last (system_user int)'],
   ])('%s', async (_, sql) => {
     const before = `create type e as enum ('old'); create table t (v e); create table p (id int primary key);
       create table c (id int references p deferrable initially deferred)`;
@@ -163,13 +160,17 @@ describe("a file's settings hold to its end and no further", () => {
                 select 1; vacuum (analyze) public.seen; ${seen}`,
         '3_c': seen,
       });
+      const [{ owner } = { owner: '' }] = await rowsOf<{ owner: string }>(
+        url,
+        'select current_user as owner',
+      );
       const strange = { path: 'other, public', timeout: '7s' };
       expect(await rowsOf(url, 'select * from seen')).toEqual([
-        { ...strange, role: 'postgres' },
-        { ...strange, role: 'postgres' },
+        { ...strange, role: owner },
+        { ...strange, role: owner },
         { ...strange, role },
         { ...strange, role },
-        { path: 'public', timeout: expect.not.stringContaining('7s'), role: 'postgres' },
+        { path: 'public', timeout: expect.not.stringContaining('7s'), role: owner },
       ]);
       expect(await historyOf(url)).toEqual(['1_a', '2_b', '3_c'].map(applied));
     } finally {

@@ -4,7 +4,7 @@ import { openSession, type Session, withSession } from '../../src/db/session.ts'
 import { parseTarget } from '../../src/db/target.ts';
 import { type ApplyEvent, apply } from '../../src/migrations/apply.ts';
 import { compare } from '../../src/migrations/compare.ts';
-import { allow, refuseFaults } from '../../src/migrations/fault.ts';
+import { allow } from '../../src/migrations/fault.ts';
 import { readHistory } from '../../src/migrations/history.ts';
 import { makePlan, type Plan } from '../../src/migrations/plan.ts';
 import { assembleBundle, type Bundle } from '../../src/migrations/read.ts';
@@ -48,8 +48,8 @@ export async function deploy(
   options: DeployOptions = {},
 ): Promise<MigrationOutcome[]> {
   const bundle = await bundleOf(files);
-  const plan = await planFor(url, bundle);
-  refuseFaults(allow(plan.faults, options.allow ?? []));
+  const made = await planFor(url, bundle);
+  const plan = { ...made, faults: allow(made.faults, options.allow ?? []) };
   return apply({
     target: parseTarget(url),
     bundle,

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
 import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
+import pg from 'pg';
 import type { Bundle } from '../../src/migrations/read.ts';
 
 /** What `prisma migrate status` rests on. */
@@ -23,7 +24,6 @@ export interface PrismaEngine {
   resolveRolledBack(migration: string): Promise<void>;
   /** The SQL by which Prisma would make an empty database what a schema.prisma says. */
   createSql(schema: string): Promise<string>;
-  free(): void;
 }
 
 type EngineModule = typeof import('@prisma/schema-engine-wasm');
@@ -56,48 +56,58 @@ async function load(): Promise<EngineModule> {
   return glue;
 }
 
-/** Opens the engine on a database; `free` it, or its connections stay. */
-export async function openPrismaEngine(url: string): Promise<PrismaEngine> {
-  loaded ??= load();
-  const { SchemaEngine } = await loaded;
-  const factory = bindMigrationAwareSqlAdapterFactory(new PrismaPg({ connectionString: url }));
-  const engine: SchemaEngine = await SchemaEngine.new({ datamodels: undefined }, () => {}, factory);
+/** Prisma's engine on a database. Each call is a process of Prisma's: it keeps its lock until its connection ends. */
+export function prismaEngine(url: string): PrismaEngine {
   return {
     async deploy(bundle) {
-      const { appliedMigrationNames } = await engine.applyMigrations({
-        migrationsList: toList(bundle),
-        filters,
-      });
-      return appliedMigrationNames;
+      const input = { migrationsList: toList(bundle), filters };
+      return (await withEngine(url, (engine) => engine.applyMigrations(input))).appliedMigrationNames;
     },
     async diagnose(bundle) {
-      const { history, failedMigrationNames, editedMigrationNames } = await engine.diagnoseMigrationHistory({
-        migrationsList: toList(bundle),
-        optInToShadowDatabase: false,
-        filters,
-      });
+      const input = { migrationsList: toList(bundle), optInToShadowDatabase: false, filters };
+      const seen = await withEngine(url, (engine) => engine.diagnoseMigrationHistory(input));
+      const { history } = seen;
       const pending =
         history !== null && 'unappliedMigrationNames' in history ? history.unappliedMigrationNames : [];
-      return { pending, failed: failedMigrationNames, edited: editedMigrationNames };
+      return { pending, failed: seen.failedMigrationNames, edited: seen.editedMigrationNames };
     },
     async resolveApplied(bundle, migrationName) {
-      await engine.markMigrationApplied({ migrationName, migrationsList: toList(bundle) });
+      const input = { migrationName, migrationsList: toList(bundle) };
+      await withEngine(url, (engine) => engine.markMigrationApplied(input));
     },
     async resolveRolledBack(migrationName) {
-      await engine.markMigrationRolledBack({ migrationName });
+      await withEngine(url, (engine) => engine.markMigrationRolledBack({ migrationName }));
     },
     async createSql(schema) {
-      const { stdout } = await engine.diff({
-        from: { tag: 'empty' },
-        to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: schema }] },
-        script: true,
-        exitCode: null,
-        filters,
-      });
+      const { stdout } = await withEngine(url, (engine) =>
+        engine.diff({
+          from: { tag: 'empty' },
+          to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: schema }] },
+          script: true,
+          exitCode: null,
+          filters,
+        }),
+      );
       return stdout ?? '';
     },
-    free: () => engine.free(),
   };
+}
+
+async function withEngine<T>(url: string, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
+  loaded ??= load();
+  const { SchemaEngine: Engine } = await loaded;
+  const pool = new pg.Pool({ connectionString: url });
+  try {
+    const factory = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool));
+    const engine = await Engine.new({ datamodels: undefined }, () => {}, factory);
+    try {
+      return await work(engine);
+    } finally {
+      engine.free();
+    }
+  } finally {
+    await pool.end();
+  }
 }
 
 const filters = { externalTables: [], externalEnums: [] };

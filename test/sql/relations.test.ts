@@ -1,11 +1,11 @@
-import { loadModule, parseSync } from 'libpg-query';
 import { beforeAll, expect, test } from 'vitest';
+import { loadParser, parse } from '../../src/sql/parse.ts';
 import { lockedRelations } from '../../src/sql/relations.ts';
 
-beforeAll(loadModule);
+beforeAll(loadParser);
 
 const relationsOf = (sql: string): string[] =>
-  lockedRelations(parseSync(sql).stmts[0]?.stmt)
+  lockedRelations(parse(sql)[0]?.node)
     .map(({ schema, name }) => (schema === null ? name : `${schema}.${name}`))
     .sort();
 
