@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+import { checkConfig } from './cli/check-config.ts';
+import { serve } from './cli/serve.ts';
+import { up } from './cli/up.ts';
+import { work } from './cli/work.ts';
+import { AppError } from './errors.ts';
+
+const verbs: readonly [string, string, (file: string | undefined) => Promise<void> | void][] = [
+  ['serve', 'run the HTTP API', serve],
+  ['work', 'run a worker', work],
+  ['up', 'run both, on the embedded PostgreSQL when no control database is configured', up],
+  ['check-config', 'print the effective configuration without its secrets', checkConfig],
+];
+
+const program = new Command('switchback').description(
+  'Deploys Prisma migrations to PostgreSQL, and can always go back.',
+);
+for (const [name, description, run] of verbs)
+  program
+    .command(name)
+    .description(description)
+    .option('-c, --config <file>', 'the configuration file (default: switchback.config.json)')
+    .action(async (options: { config?: string }) => run(options.config));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof AppError)) throw error;
+  process.stderr.write(`${error.title} (${error.code}).\n${error.message}\n`);
+  process.exitCode = error.code === 'CONFIG_INVALID' ? 2 : 1;
+}
