@@ -28,7 +28,6 @@ COPY --from=packages /switchback/node_modules ./node_modules
 COPY --from=build /switchback/dist ./dist
 COPY package.json ./
 COPY prisma ./prisma
-COPY openapi ./openapi
 ENV NODE_ENV=production \
   SWITCHBACK_HOST=0.0.0.0 \
   SWITCHBACK_PORT=7410 \
