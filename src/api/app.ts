@@ -1,8 +1,10 @@
+import { setMaxListeners } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDefault } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Registry } from 'prom-client';
 import { v7 as newId } from 'uuid';
+import { type EventTails, openEventTails } from '../jobs/events.ts';
 import { callerOf, makeIdentify, requireScope } from './authentication.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { idempotencyHeaders, registerIdempotency } from './idempotency.ts';
@@ -31,6 +33,8 @@ declare module 'fastify' {
     /** Aborts when the application begins to close: streams and waits end then. */
     closing: AbortSignal;
     metrics: Registry;
+    /** Readers of jobs' events, one per job for all clients of this process. */
+    tails: EventTails;
   }
 }
 
@@ -57,10 +61,7 @@ export async function buildApp(deps: ApiDependencies): Promise<App> {
     throw routeNotFound(request);
   });
 
-  const closing = new AbortController();
-  app.decorate('closing', closing.signal);
-  app.addHook('preClose', async () => closing.abort());
-
+  prepareClosing(app, deps);
   app.decorate('metrics', measure(app, deps.control));
 
   documentRoutes(app);
@@ -73,6 +74,21 @@ export async function buildApp(deps: ApiDependencies): Promise<App> {
   for (const route of routes) await app.register(async (scope: App) => route(scope, deps));
   await app.ready();
   return app;
+}
+
+/** Ends what would keep the application from closing: streams, waits, and connections that stay open for more. */
+function prepareClosing(app: App, { control }: ApiDependencies): void {
+  const closing = new AbortController();
+  // Every open stream listens to it.
+  setMaxListeners(0, closing.signal);
+  const tails = openEventTails(control);
+  app.decorate('closing', closing.signal);
+  app.decorate('tails', tails);
+  app.addHook('preClose', async () => closing.abort());
+  app.addHook('onClose', async () => tails.close());
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing.signal.aborted) reply.header('connection', 'close');
+  });
 }
 
 /** What routes have in common in the OpenAPI document: errors, idempotency, and whether a token is needed. */

@@ -6,6 +6,7 @@ import { AppError } from '../errors.ts';
 import { enqueue } from '../jobs/enqueue.ts';
 import { waitForJob } from '../jobs/jobs.ts';
 import { healthCheck } from '../jobs/kinds/health-check.ts';
+import type { App } from './app.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { combine, failing, within } from './health-outcome.ts';
 import { failureOf } from './job-outcome.ts';
@@ -17,12 +18,12 @@ const reuseForMs = 5_000;
 const waitSeconds = 300;
 
 /** Makes the function that gives the outcome of a deep probe within 4 seconds. It does not throw: an outage is one. */
-export function makeDeepHealth(deps: ApiDependencies, closing: AbortSignal): () => Promise<Outcome> {
+export function makeDeepHealth(app: App, deps: ApiDependencies): () => Promise<Outcome> {
   let running: Promise<Outcome> | null = null;
   let last: { outcome: Outcome; at: number } | null = null;
 
   const start = async (): Promise<Outcome> => {
-    const found = await runThroughQueue(deps, closing).catch(failed);
+    const found = await runThroughQueue(app, deps).catch(failed);
     last = { outcome: found, at: performance.now() };
     running = null;
     return found;
@@ -36,15 +37,15 @@ export function makeDeepHealth(deps: ApiDependencies, closing: AbortSignal): () 
   };
 }
 
-async function runThroughQueue(deps: ApiDependencies, closing: AbortSignal): Promise<Outcome> {
+async function runThroughQueue({ closing, tails }: App, deps: ApiDependencies): Promise<Outcome> {
   const { jobId } = await enqueue(deps, {
     kind: healthCheck,
     database: null,
     payload: {},
     requestedBy: 'health-probe',
   });
-  await waitForJob(deps, jobId, waitSeconds, closing);
-  const job = jobView(await deps.control.prisma.job.findUniqueOrThrow({ where: { id: jobId } }));
+  const waiting = { seconds: waitSeconds, signal: closing };
+  const job = jobView(await waitForJob({ control: deps.control, tails }, jobId, waiting));
   if (job.state !== 'succeeded') throw failureOf(job).error;
   return outcome.parse(job.result);
 }

@@ -18,6 +18,7 @@ export async function streamEvents(
   const signal = AbortSignal.any([gone.signal, closing]);
   // The headers go out at once, and start the heartbeat: the first event may be long in coming.
   reply.sse.sendHeaders();
+  reply.raw.flushHeaders();
   // Not `sse.send()`: it logs a client that leaves as an error, or never settles.
   try {
     await pipeline(Readable.from(open(signal), { highWaterMark: 4 }), reply.sse.stream(), reply.raw, {

@@ -7,7 +7,7 @@ export async function openApiDocument(): Promise<object> {
   const { $schema: _, ...defaults } = configSchema.parse({});
   const app = await buildApp({
     config: { ...defaults, file: null },
-    control: absent('control database'),
+    control: absent('control database', { listener: { on: () => () => undefined } }),
     queue: absent('queue'),
     log: pino({ level: 'silent' }),
   });
@@ -16,10 +16,11 @@ export async function openApiDocument(): Promise<object> {
   return document;
 }
 
-/** Stands for what describing the routes does not touch. */
-const absent = <T extends object>(name: string): T =>
-  new Proxy({} as T, {
-    get(_target, property) {
+/** Stands for what describing the routes does not touch, but for what is `present`. */
+const absent = <T extends object>(name: string, present: object = {}): T =>
+  new Proxy(present as T, {
+    get(target, property) {
+      if (property in target) return Reflect.get(target, property);
       throw new Error(`The description of the routes used the ${name} (${String(property)}).`);
     },
   });

@@ -15,7 +15,7 @@ const response = {
 
 export function health(app: App, deps: ApiDependencies): void {
   const { config, control, queue } = deps;
-  const deepHealth = makeDeepHealth(deps, app.closing);
+  const deepHealth = makeDeepHealth(app, deps);
   const databases = new Set(config.databases.map((database) => database.name));
 
   app.route({

@@ -1,7 +1,7 @@
 import type { SSEMessage } from '@fastify/sse';
 import type { FastifyRequest } from 'fastify';
 import { AppError } from '../../errors.ts';
-import { tailEvents } from '../../jobs/events.ts';
+import type { StoredEvent } from '../../jobs/events.ts';
 import { cancelJob, waitForJob } from '../../jobs/jobs.ts';
 import type { App } from '../app.ts';
 import { callerOf, maySee } from '../authentication.ts';
@@ -15,9 +15,7 @@ import { jobView } from '../views.ts';
 
 const tags = ['jobs'];
 
-export function jobs(app: App, deps: ApiDependencies): void {
-  const { control } = deps;
-
+export function jobs(app: App, { control }: ApiDependencies): void {
   /** A job that the caller may see. @throws AppError `JOB_NOT_FOUND` */
   async function find(request: FastifyRequest, id: string): Promise<schemas.JobView> {
     const job = await control.prisma.job.findUnique({ where: { id } });
@@ -80,7 +78,7 @@ export function jobs(app: App, deps: ApiDependencies): void {
       const { id } = await find(request, request.params.id);
       const last = request.headers['last-event-id'];
       const after = last === undefined ? request.query.after : Number(last);
-      await streamEvents(reply, app.closing, (signal) => messages(tailEvents(control, id, after, signal)));
+      await streamEvents(reply, app.closing, (signal) => messages(app.tails.tail(id, after, signal)));
     },
   });
 
@@ -97,9 +95,8 @@ export function jobs(app: App, deps: ApiDependencies): void {
     },
     handler: async (request, reply) => {
       const { id } = await find(request, request.params.id);
-      await cancelJob(deps, id, callerOf(request).name);
       reply.code(202);
-      return find(request, id);
+      return jobView(await cancelJob(control, id, callerOf(request).name));
     },
   });
 
@@ -120,8 +117,9 @@ export function jobs(app: App, deps: ApiDependencies): void {
     },
     handler: async (request, reply) => {
       const { id } = await find(request, request.params.id);
-      await waitForJob(deps, id, request.query.wait, AbortSignal.any([app.closing, request.signal]));
-      const job = await find(request, id);
+      const signal = AbortSignal.any([app.closing, request.signal]);
+      const waiting = { seconds: request.query.wait, signal };
+      const job = jobView(await waitForJob({ control, tails: app.tails }, id, waiting));
       if (job.state === 'succeeded') return { job, result: job.result };
       const { error, status } = failureOf(job);
       return sendProblem(error, request, reply, status);
@@ -129,7 +127,6 @@ export function jobs(app: App, deps: ApiDependencies): void {
   });
 }
 
-async function* messages(events: ReturnType<typeof tailEvents>): AsyncGenerator<SSEMessage> {
-  for await (const { number, at, type, body } of events)
-    yield { id: String(number), event: type, data: { number, at, type, body } };
+async function* messages(events: AsyncIterable<StoredEvent>): AsyncGenerator<SSEMessage> {
+  for await (const event of events) yield { id: String(event.number), event: event.type, data: event };
 }

@@ -28,3 +28,7 @@ export const alert = z
 export const alertPage = pageOf(alert, 'AlertPage');
 export const alertQuery = z.strictObject({ ...pageQuery, database: databaseName.optional() });
 export const testAlertRequest = z.strictObject({}).meta({ id: 'TestAlertRequest' });
+
+export const deliveryJobs = z
+  .object({ jobs: z.array(z.uuid()).describe('The jobs that deliver, one for each sink') })
+  .meta({ id: 'DeliveryJobs' });
