@@ -1,20 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chown, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { chown, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
-import { ownFolder } from './binaries.ts';
-import type { OsUser } from './os-user.ts';
+import { pidFile } from './orphan.ts';
+import { type OsUser, ownFolder } from './os-user.ts';
 
 export interface ServerOptions {
   /** Folder with bin, lib and share. */
   readonly binaries: string;
-  /** Made by initdb when it is not there. */
+  /** Made by initdb when it is not there; its parent must exist. */
   readonly dataDirectory: string;
+  /** Who runs it, where that is not this process's own user. */
   readonly user: OsUser | null;
-  /** Of the superuser `switchback`; needed when the data directory is new, and to connect. */
+  /** Of the superuser `switchback`: set when the data directory is made, and part of the URLs. Needs no escaping. */
   readonly password: string;
   readonly port: number;
   /** PostgreSQL settings beside ours. */
@@ -30,141 +31,109 @@ export interface Server {
   /** URL of one of its databases, as the superuser. */
   url(database: string): string;
   stop(mode?: StopMode): Promise<void>;
+  /** Settles when the server is gone, whoever ended it. */
+  readonly gone: Promise<void>;
 }
 
+const startWithinMs = 60_000;
+
 /**
- * Starts a PostgreSQL server as a child of this process, listening on 127.0.0.1 only and by password only, without a
- * socket in the file system.
+ * Starts a PostgreSQL server as a child of this process. It listens on 127.0.0.1 only, by password only, and has no
+ * socket in the file system that another user could find.
  * @throws AppError `EMBEDDED_START_FAILED` with the end of the server's log
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  if (!existsSync(path.join(options.dataDirectory, 'PG_VERSION'))) await initialise(options);
+  const { dataDirectory, password, port } = options;
   const settings = {
     listen_addresses: '127.0.0.1',
-    port: String(options.port),
+    port: String(port),
     unix_socket_directories: '',
     ...options.settings,
   };
+  if (!existsSync(path.join(dataDirectory, 'PG_VERSION')))
+    await initialise(options, options.settings?.fsync === 'off');
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const child = launch(options, 'postgres', ['-D', options.dataDirectory, ...flags]);
-  const log = tailOf(child);
-  await ready(child, options, log);
+  const { child, log, ended } = launch(options, 'postgres', ['-D', dataDirectory, ...flags]);
+  await ready(child, dataDirectory, log);
   return {
-    port: options.port,
+    port,
     pid: child.pid ?? 0,
-    url: (database) => `postgres://switchback:${options.password}@127.0.0.1:${options.port}/${database}`,
-    stop: (mode = 'fast') => stopChild(child, mode),
+    url: (database) => `postgres://switchback:${password}@127.0.0.1:${port}/${database}`,
+    async stop(mode = 'fast') {
+      child.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
+      await ended;
+    },
+    gone: ended,
   };
 }
 
-/** A port of 127.0.0.1 that nobody listens on now; the preferred one if it is free. */
-export async function freePort(preferred = 0): Promise<number> {
-  for (const wanted of [preferred, 0]) {
-    const probe = createServer();
-    try {
-      probe.listen(wanted, '127.0.0.1');
-      await once(probe, 'listening');
-      const address = probe.address();
-      if (address !== null && typeof address === 'object') return address.port;
-    } catch (error) {
-      if (wanted === 0) throw error;
-    } finally {
-      probe.close();
-    }
-  }
-  throw new AppError('EMBEDDED_START_FAILED', 'No free port was found on 127.0.0.1.');
-}
-
-async function initialise({ binaries, dataDirectory, user, password }: ServerOptions): Promise<void> {
+async function initialise(options: ServerOptions, careless: boolean): Promise<void> {
+  const { dataDirectory, user, password } = options;
   await ownFolder(dataDirectory, user);
-  const passwordFile = path.join(path.dirname(dataDirectory), `.${path.basename(dataDirectory)}.password`);
+  const passwordFile = `${dataDirectory}.initial-password`;
   await writeFile(passwordFile, password, { mode: 0o600 });
   try {
     if (user !== null) await chown(passwordFile, user.uid, user.gid);
-    const child = launch({ binaries, user }, 'initdb', [
-      '-D',
-      dataDirectory,
-      '-U',
-      'switchback',
-      '-A',
-      'scram-sha-256',
-      `--pwfile=${passwordFile}`,
-      '-E',
-      'UTF8',
-      '--locale=C',
+    const { child, log, ended } = launch(options, 'initdb', [
+      ...['-D', dataDirectory, '-U', 'switchback', '-A', 'scram-sha-256', '-E', 'UTF8', '--locale=C'],
+      ...[`--pwfile=${passwordFile}`, ...(careless ? ['--no-sync'] : [])],
     ]);
-    const log = tailOf(child);
-    const [code] = await once(child, 'exit');
-    if (code !== 0) {
-      await rm(dataDirectory, { recursive: true, force: true });
-      throw new AppError('EMBEDDED_START_FAILED', `initdb failed (exit code ${code}): ${log()}`);
-    }
+    await ended;
+    if (child.exitCode === 0) return;
+    await rm(dataDirectory, { recursive: true, force: true });
+    throw failed('initdb', child, log);
   } finally {
     await rm(passwordFile, { force: true });
   }
+}
+
+interface Launched {
+  readonly child: ChildProcess;
+  /** The last lines of what it printed. */
+  readonly log: () => string;
+  readonly ended: Promise<void>;
 }
 
 function launch(
   { binaries, user }: Pick<ServerOptions, 'binaries' | 'user'>,
   program: string,
   args: readonly string[],
-): ChildProcess {
-  return spawn(path.join(binaries, 'bin', program), args, {
+): Launched {
+  const child = spawn(path.join(binaries, 'bin', program), args, {
     cwd: '/',
-    // The server outlives a Ctrl-C that is meant for us: we stop it, in order.
+    // A Ctrl-C in the terminal is meant for us: we stop the server, after those who use it.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
     ...(user === null ? {} : { uid: user.uid, gid: user.gid }),
   });
-}
-
-/** The last lines of what a child prints. */
-function tailOf(child: ChildProcess): () => string {
   let tail = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (chunk: Buffer) => {
-      tail = (tail + chunk.toString('utf8')).slice(-4_000);
-    });
-  }
-  return () => tail.trim();
+  const keep = (text: string): void => {
+    tail = (tail + text).slice(-4_000);
+  };
+  child.stdout.setEncoding('utf8').on('data', keep);
+  child.stderr.setEncoding('utf8').on('data', keep);
+  child.on('error', (error) => keep(error.message));
+  const ended = new Promise<void>((resolve) => {
+    child.once('close', () => resolve());
+  });
+  return { child, log: () => tail.trim(), ended };
 }
 
-/** postmaster.pid's eighth line says `ready` once connections are accepted. */
-async function ready(
-  child: ChildProcess,
-  { dataDirectory }: ServerOptions,
-  log: () => string,
-): Promise<void> {
-  const failed = once(child, 'exit').then(([code]) => {
-    throw new AppError(
-      'EMBEDDED_START_FAILED',
-      `The embedded PostgreSQL ended with exit code ${code}: ${log()}`,
-    );
-  });
-  failed.catch(ignoreLater);
-  const until = Date.now() + 60_000;
-  while (Date.now() < until) {
+async function ready(child: ChildProcess, dataDirectory: string, log: () => string): Promise<void> {
+  for (const until = Date.now() + startWithinMs; Date.now() < until; await pause(20)) {
+    if (child.exitCode !== null || child.signalCode !== null) throw failed('postgres', child, log);
     const lines = await pidFile(dataDirectory);
     if (lines[0] === String(child.pid) && lines[7]?.trim() === 'ready') return;
-    await Promise.race([failed, new Promise((resolve) => setTimeout(resolve, 20))]);
   }
-  await stopChild(child, 'immediate');
-  throw new AppError('EMBEDDED_START_FAILED', `The embedded PostgreSQL was not ready within 60 s: ${log()}`);
+  child.kill('SIGQUIT');
+  await once(child, 'close');
+  throw failed('postgres', child, log);
 }
 
-/** Once the server runs, its exit is `stop`'s business. */
-const ignoreLater = (): void => undefined;
-
-/** Lines of postmaster.pid: process, data directory, start time, port, …, status. */
-export async function pidFile(dataDirectory: string): Promise<string[]> {
-  const file = path.join(dataDirectory, 'postmaster.pid');
-  return existsSync(file) ? (await readFile(file, 'utf8')).split('\n') : [];
-}
-
-async function stopChild(child: ChildProcess, mode: StopMode): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
-  await exited;
-}
+const failed = (program: string, child: ChildProcess, log: () => string): AppError =>
+  new AppError(
+    'EMBEDDED_START_FAILED',
+    `The embedded PostgreSQL did not start: ${program} ended with ${child.exitCode ?? child.signalCode}. ` +
+      `Nothing was changed in its data. It said: ${log()}`,
+  );

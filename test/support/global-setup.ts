@@ -1,28 +1,42 @@
-import { randomUUID } from 'node:crypto';
+import { spawnSync } from 'node:child_process';
 import type { TestProject } from 'vitest/node';
-import { withSession } from '../../src/db/session.ts';
-import { parseTarget } from '../../src/db/target.ts';
-import { prepareControl } from '../../src/jobs/prepare-control.ts';
-import { startServer } from './postgres.ts';
+import { availableMajors, launchServer, majors } from './launch.ts';
+import { closeRunFolder, dropRunFolder, openRunFolder } from './run-folder.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** URL of the run's server, without a database. */
-    serverUrl: string;
-    /** A control database that was prepared once, to be cloned. */
-    controlTemplate: string;
+    /** The folder of this run; see `run-folder.ts`. */
+    runFolder: string;
+    /** URL of the run's PostgreSQL 15, database `postgres`, as a superuser. */
+    postgresUrl: string;
   }
 }
 
-/** One embedded PostgreSQL 15 for the whole run; every test makes databases of its own in it. */
+/** Starts the PostgreSQL that all tests share. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startServer(15, { max_connections: '300' });
-  const controlTemplate = `control_${randomUUID().slice(0, 8)}`;
-  await withSession(parseTarget(server.url('postgres')), { applicationName: 'test:setup' }, (session) =>
-    session.query(`create database ${controlTemplate}`),
-  );
-  await prepareControl(server.url(controlTemplate), new AbortController().signal);
-  project.provide('serverUrl', server.url(''));
-  project.provide('controlTemplate', controlTemplate);
-  return () => server.stop();
+  if (process.env.CI === 'true') demandEverything();
+  const folder = await openRunFolder();
+  const drop = (): void => dropRunFolder(folder);
+  process.once('exit', drop);
+  try {
+    const server = await launchServer(folder, 15, {});
+    project.provide('runFolder', folder);
+    project.provide('postgresUrl', server.url('postgres'));
+  } catch (error) {
+    await closeRunFolder(folder);
+    throw error;
+  }
+  return async () => {
+    await closeRunFolder(folder);
+    process.off('exit', drop);
+  };
+}
+
+/** Where a part is missing its tests are skipped, and say so. The run that decides may skip none. */
+function demandEverything(): void {
+  const missing = majors
+    .filter((major) => !availableMajors.includes(major))
+    .map((major) => `PostgreSQL ${major}`);
+  if (spawnSync('redis-server', ['--version']).status !== 0) missing.push('redis-server');
+  if (missing.length > 0) throw new Error(`CI=true, and these are missing: ${missing.join(', ')}`);
 }

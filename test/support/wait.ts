@@ -1,17 +1,17 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Waits until a condition holds, looking again and again; fails at the deadline with what it saw last. */
+/**
+ * Asks again and again until the condition holds, and returns what it returned.
+ * @throws Error when it does not hold in time; `what` says what was waited for
+ */
 export async function waitFor<T>(
-  look: () => Promise<T> | T,
-  options: { until?: (seen: T) => boolean; timeoutMs?: number; what?: string } = {},
-): Promise<T> {
-  const { until = Boolean, timeoutMs = 20_000, what = 'the condition' } = options;
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const seen = await look();
-    if (until(seen)) return seen;
-    if (Date.now() > deadline)
-      throw new Error(`${what} did not hold within ${timeoutMs} ms; last seen: ${JSON.stringify(seen)}`);
-    await pause(20);
+  condition: () => Promise<T> | T,
+  options: { timeoutMs?: number; what?: string } = {},
+): Promise<NonNullable<T>> {
+  const { timeoutMs = 10_000, what = condition.toString() } = options;
+  for (const until = Date.now() + timeoutMs; ; await pause(20)) {
+    const value = await condition();
+    if (value !== false && value !== null && value !== undefined) return value;
+    if (Date.now() > until) throw new Error(`not within ${timeoutMs} ms: ${what}`);
   }
 }

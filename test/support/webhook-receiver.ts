@@ -4,41 +4,41 @@ import { waitFor } from './wait.ts';
 
 export interface ReceivedWebhook {
   readonly headers: IncomingHttpHeaders;
+  /** As sent: the signature is over these bytes. */
   readonly body: string;
 }
 
 export interface WebhookReceiver {
   readonly url: string;
   readonly received: readonly ReceivedWebhook[];
-  /** Status of the next answers; 200 when none is left. */
-  answerWith(...statuses: number[]): void;
-  /** Waits for a webhook that fits. */
-  next(fits?: (webhook: ReceivedWebhook) => boolean): Promise<ReceivedWebhook>;
+  /** Answers the next requests with these statuses, one each; then 204 again. */
+  answerWith(...statuses: readonly number[]): void;
+  /** Waits until this many have come. */
+  waitFor(count: number, timeoutMs?: number): Promise<readonly ReceivedWebhook[]>;
   close(): Promise<void>;
 }
 
-/** An HTTP server on 127.0.0.1 that keeps what it is sent. */
+/** An HTTP server on a free port of 127.0.0.1 that keeps what it is sent. */
 export async function startWebhookReceiver(): Promise<WebhookReceiver> {
   const received: ReceivedWebhook[] = [];
-  const statuses: number[] = [];
+  const answers: number[] = [];
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
+    for await (const chunk of request) chunks.push(chunk as Buffer);
     received.push({ headers: request.headers, body: Buffer.concat(chunks).toString('utf8') });
-    response.writeHead(statuses.shift() ?? 200).end();
+    response.writeHead(answers.shift() ?? 204).end();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
-  const port = address !== null && typeof address === 'object' ? address.port : 0;
+  if (address === null || typeof address === 'string') throw new Error('the receiver has no port');
   return {
-    url: `http://127.0.0.1:${port}/hook`,
+    url: `http://127.0.0.1:${address.port}/`,
     received,
-    answerWith: (...given) => void statuses.push(...given),
-    next: async (fits = () => true) => {
-      const found = await waitFor(() => received.find(fits), { what: 'a webhook' });
-      if (found === undefined) throw new Error('no webhook came');
-      return found;
+    answerWith: (...statuses) => void answers.push(...statuses),
+    async waitFor(count, timeoutMs = 10_000) {
+      await waitFor(() => received.length >= count, { timeoutMs, what: `${count} webhooks` });
+      return received;
     },
     async close() {
       server.closeAllConnections();
