@@ -7,7 +7,7 @@ import { type Config, configSchema } from '../../src/config.ts';
 import { openControl } from '../../src/db/control/control.ts';
 import type { JobDependencies } from '../../src/jobs/dependencies.ts';
 import { openQueue } from '../../src/jobs/queue.ts';
-import { createControlDatabase } from './postgres.ts';
+import { createControlDatabase } from './control.ts';
 
 export interface TestSwitchback {
   readonly deps: JobDependencies;
