@@ -1,0 +1,162 @@
+/**
+ * The main job, for real: starts Switchback on the embedded PostgreSQL and deploys examples/globalrx over HTTP, then a
+ * migration that fails. Exits 1 when anything is not as it should be.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { sign } from '../src/alerts/sinks/webhook.ts';
+import { heading, type Line, say, showProgress, table } from './demo/screen.ts';
+import { openStage, type Stage, type Webhook } from './demo/stage.ts';
+
+const database = 'globalrx';
+const lines: Line[] = [];
+
+function expect(holds: boolean, what: string): asserts holds {
+  if (!holds) throw new Error(`not as expected: ${what}`);
+}
+
+async function timed<T>(what: string, work: () => Promise<{ outcome: string; value: T }>): Promise<T> {
+  const startedAt = performance.now();
+  const { outcome, value } = await work();
+  lines.push({ what, outcome, ms: performance.now() - startedAt });
+  return value;
+}
+
+async function demo(stage: Stage): Promise<void> {
+  say(`Switchback is up on ${stage.url}, its data in ${stage.dataFolder}`);
+  await deployFirst(stage);
+  await backUp(stage);
+  await plan(stage);
+  await deployRest(stage);
+  await checkHealth(stage);
+  await deployBroken(stage);
+}
+
+async function deployFirst(stage: Stage): Promise<void> {
+  const [first] = await stage.addMigrations(1);
+  heading(`1. The first migration, ${first}, and rows for the others to meet`);
+  await timed('deploy the first migration', async () => {
+    const { job } = await start(stage, 'deployments');
+    const { status } = await stage.client.result(job);
+    expect(status === 200, 'the first deployment succeeds');
+    return { outcome: 'succeeded', value: null };
+  });
+  await timed('seed', async () => {
+    await stage.seed();
+    return { outcome: 'some 10,000 rows', value: null };
+  });
+  await stage.addMigrations(5);
+}
+
+async function backUp(stage: Stage): Promise<void> {
+  heading('2. A backup, read back whole before it is called good');
+  await timed('back up', async () => {
+    const { job } = await start(stage, 'backups');
+    expect((await showProgress(stage.client.events(job))) === 'succeeded', 'the backup succeeds');
+    const { body } = await stage.client.result(job);
+    const { bytes } = body.result as { bytes: number };
+    return { outcome: `${bytes} bytes, verified`, value: null };
+  });
+}
+
+async function plan(stage: Stage): Promise<void> {
+  heading('3. A dry run: what would be done');
+  await timed('plan', async () => {
+    const { body } = await stage.client.post<PlanAnswer>('/api/plans', { database });
+    for (const migration of body.body.migrations) {
+      const statements = migration.segments.reduce((sum, segment) => sum + segment.steps.length, 0);
+      say(`  ${migration.name}: ${statements} statement(s) in ${migration.segments.length} transaction(s)`);
+    }
+    expect(body.body.migrations.length === 4, 'four migrations are pending');
+    return { outcome: `${body.body.migrations.length} pending`, value: null };
+  });
+}
+
+interface PlanAnswer {
+  readonly body: {
+    readonly migrations: readonly {
+      readonly name: string;
+      readonly segments: readonly { readonly steps: readonly unknown[] }[];
+    }[];
+  };
+}
+
+async function deployRest(stage: Stage): Promise<void> {
+  heading('4. The deployment, followed over Server-Sent Events');
+  await timed('deploy', async () => {
+    const { job } = await start(stage, 'deployments');
+    expect((await showProgress(stage.client.events(job))) === 'succeeded', 'the deployment succeeds');
+    const { body } = await stage.client.result(job);
+    return { outcome: `${(body.result as { applied: string[] }).applied.length} applied`, value: null };
+  });
+}
+
+async function checkHealth(stage: Stage): Promise<void> {
+  heading('5. A deep health check: through the queue, a worker and the database');
+  await timed('deep health', async () => {
+    const { status, body } = await stage.client.get<{
+      status: string;
+      checks: Record<string, { status: string }[]>;
+    }>('/api/health/deep', { anyStatus: true });
+    for (const [name, [check]] of Object.entries(body.checks)) say(`  ${name}: ${check?.status}`);
+    expect(status === 200 && body.status === 'pass', 'everything is healthy');
+    return { outcome: body.status, value: null };
+  });
+}
+
+async function deployBroken(stage: Stage): Promise<void> {
+  heading('6. A sixth migration, which is broken');
+  const before = await stage.picture();
+  const folder = path.join(stage.migrations, '20260301090000_require_phone');
+  await mkdir(folder);
+  await writeFile(
+    path.join(folder, 'migration.sql'),
+    '-- AlterTable\nALTER TABLE "customers" ADD COLUMN "phone" TEXT;\nUPDATE "customers" SET "status" = \'CLOSED\';\nALTER TABLE "customers" ALTER COLUMN "phone" SET NOT NULL;\n',
+  );
+  await timed('deploy the broken one', async () => {
+    const { job } = await start(stage, 'deployments');
+    expect((await showProgress(stage.client.events(job))) === 'failed', 'the deployment fails');
+    const { status, body } = await stage.client.result(job);
+    expect(status >= 400, 'the gate fails with it');
+    say(`  ${body.code}: ${body.detail}`);
+    return { outcome: `failed, as it should (${body.code})`, value: null };
+  });
+  await timed('alert', async () => {
+    const webhook = await receiveAlert(stage);
+    const { id, timestamp } = {
+      id: String(webhook.headers['webhook-id']),
+      timestamp: Number(webhook.headers['webhook-timestamp']),
+    };
+    const expected = sign(stage.secret, id, new Date(timestamp * 1000), webhook.body)['webhook-signature'];
+    expect(webhook.headers['webhook-signature'] === expected, 'the signature is right');
+    say(`  ${(JSON.parse(webhook.body) as { data: { title: string } }).data.title}`);
+    return { outcome: 'received, signature verified', value: null };
+  });
+  await timed('compare the database', async () => {
+    expect((await stage.picture()) === before, 'the database is as it was');
+    return { outcome: 'as it was before', value: null };
+  });
+}
+
+async function receiveAlert(stage: Stage): Promise<Webhook> {
+  for (const until = Date.now() + 20_000; Date.now() < until; await pause(50)) {
+    const [webhook] = stage.webhooks;
+    if (webhook !== undefined) return webhook;
+  }
+  throw new Error('no alert came within 20 s');
+}
+
+async function start(stage: Stage, operation: string): Promise<{ job: string }> {
+  const { body } = await stage.client.post<{ job: { id: string } }>(`/api/${operation}`, { database });
+  return { job: body.job.id };
+}
+
+const stage = await openStage();
+try {
+  await demo(stage);
+} finally {
+  await stage.close();
+}
+heading('What happened');
+table(lines);
