@@ -30,10 +30,12 @@ async function store(state = 'running'): Promise<string> {
 const write = (jobId: string, type: string, body: object = {}) =>
   appendEvent(api.deps.control.prisma, { jobId, attempt: 0 }, { type, body: { ...body } });
 
-async function end(jobId: string): Promise<void> {
-  await api.deps.control.prisma.job.update({ where: { id: jobId }, data: { state: 'succeeded' } });
-  await write(jobId, 'succeeded');
-}
+/** As a worker does it: the state and its event become visible together. */
+const end = (jobId: string) =>
+  api.deps.control.prisma.$transaction(async (transaction) => {
+    await transaction.job.update({ where: { id: jobId }, data: { state: 'succeeded' } });
+    await appendEvent(transaction, { jobId, attempt: 0 }, { type: 'succeeded', body: {} });
+  });
 
 interface Message {
   readonly id: string;
