@@ -126,11 +126,13 @@ function takePicture(url: string): Promise<string> {
 
 async function startReceiver(): Promise<{ url: string; webhooks: Webhook[]; close(): Promise<void> }> {
   const webhooks: Webhook[] = [];
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    webhooks.push({ headers: request.headers, body: Buffer.concat(chunks).toString('utf8') });
-    response.end();
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      webhooks.push({ headers: request.headers, body: Buffer.concat(chunks).toString('utf8') });
+      response.end();
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

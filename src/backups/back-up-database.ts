@@ -3,6 +3,7 @@ import { v7 as newId } from 'uuid';
 import { type Config, type DatabaseConfig, programDirectories } from '../config.ts';
 import type { Control } from '../db/control/control.ts';
 import { type Backup, Prisma } from '../db/control/generated/client.ts';
+import { toJson } from '../db/control/job-rows.ts';
 import { parseTarget } from '../db/target.ts';
 import { AppError, toAppError } from '../errors.ts';
 import { type ByteProgress, createBackup, type Dump } from './create.ts';
@@ -64,7 +65,7 @@ export async function backUpDatabase(request: BackUpRequest): Promise<Backup> {
     const failure = await discard(store, key, error);
     await control.prisma.backup.update({
       where: { id: record.id },
-      data: { state: 'failed', error: JSON.parse(JSON.stringify(toAppError(failure).toRecord())) },
+      data: { state: 'failed', error: toJson(toAppError(failure).toRecord()) },
     });
     throw failure;
   }

@@ -7,7 +7,7 @@ import { untilStopped } from './until-stopped.ts';
 /** `switchback serve`: the HTTP API, until SIGINT or SIGTERM. */
 export async function serve(file: string | undefined): Promise<void> {
   const stopped = untilStopped();
-  const config = loadConfig(process.env, { file });
+  const config = loadConfig(undefined, { file });
   const log = openLog(config.logLevel);
   const opened = await openDependencies(config, log);
   const app = await buildApp(opened.deps);

@@ -18,7 +18,7 @@ export interface Up {
 /** `switchback up`: API and worker in one process, on the embedded PostgreSQL where no control database is configured. */
 export async function up(file: string | undefined): Promise<void> {
   const stopped = untilStopped();
-  const config = loadConfig(process.env, { file });
+  const config = loadConfig(undefined, { file });
   const embedded = config.controlDatabase === undefined ? await startEmbedded(config.dataDirectory) : null;
   try {
     const first = config.tokens.length === 0 ? await firstToken(config.dataDirectory) : null;

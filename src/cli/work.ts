@@ -7,7 +7,7 @@ import { untilStopped } from './until-stopped.ts';
 /** `switchback work`: a worker, until SIGINT or SIGTERM; then its jobs are finished or handed back. */
 export async function work(file: string | undefined): Promise<void> {
   const stopped = untilStopped();
-  const config = loadConfig(process.env, { file });
+  const config = loadConfig(undefined, { file });
   const log = openLog(config.logLevel);
   const opened = await openDependencies(config, log);
   const worker = await startWorker(opened.deps);

@@ -81,7 +81,8 @@ export class Session {
         sql,
         values?.slice(),
       );
-      const results = Array.isArray(answer) ? answer : [answer];
+      // Of a text of several statements the driver gives a list, which its types do not know.
+      const results: pg.QueryResult<Row>[] = Array.isArray(answer) ? answer : [answer];
       return results.map(({ rows, rowCount, command }) => ({ rows, rowCount: rowCount ?? 0, command }));
     } catch (error) {
       throw fromPostgres(error, { doing: this.#doing, database: this.target.display });

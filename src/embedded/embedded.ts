@@ -1,92 +1,75 @@
-/** The PostgreSQL that ships with the npm package, for a first run without any server. */
-import { createHash, randomBytes } from 'node:crypto';
+/** The PostgreSQL that comes with the npm packages, for a first run without any server. */
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { quoteIdentifier } from '../db/quote.ts';
 import { withSession } from '../db/session.ts';
 import { parseTarget } from '../db/target.ts';
-import { AppError } from '../errors.ts';
 import { findBinaries, reachableBinaries } from './binaries.ts';
+import { claim } from './claim.ts';
 import { stopOrphan } from './orphan.ts';
-import { canReach, type OsUser, ownFolder, serverUser } from './os-user.ts';
+import { type OsUser, serverUser } from './os-user.ts';
+import { makePlace } from './place.ts';
 import { freePort } from './port.ts';
-import { processFacts } from './processes.ts';
 import { type Server, startServer } from './server.ts';
 
 export interface Embedded {
-  /** Where data and, if need be, binaries live. */
+  /** Where data and password are, and the binaries if they had to be copied: the wanted folder, or one of our own. */
   readonly folder: string;
-  /** URL of a database of the server, made if it is not there. */
+  readonly port: number;
+  /** The server of an earlier, killed run that was stopped first, or null. */
+  readonly orphan: number | null;
+  /** URL of a database of the server; it is made if it is not there. Holds the password. */
   database(name: string): Promise<string>;
+  /** Settles when the server is gone, whoever ended it. */
+  readonly gone: Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
- * Starts the embedded server on the data of earlier runs. A server that a killed run left behind is stopped first.
- * @param place where the data is to live, if the server's user can reach it; else a folder below /var/lib/switchback
- * @throws AppError `EMBEDDED_START_FAILED` when another run uses the data, `EMBEDDED_UNAVAILABLE`
+ * Starts the embedded server on the data of earlier runs.
+ * @param wanted where the data is to live, if the server's user can reach it
+ * @throws AppError `EMBEDDED_START_FAILED` (also when another process runs on the data), `EMBEDDED_UNAVAILABLE`
  */
-export async function startEmbedded(place: string): Promise<Embedded> {
+export async function startEmbedded(wanted: string): Promise<Embedded> {
   const user = serverUser();
-  await mkdir(place, { recursive: true });
-  const folder = canReach(place, user) ? place : ownPlace(place);
-  await mkdir(folder, { recursive: true });
-  const owner = path.join(folder, 'owner');
-  await claim(owner);
+  const folder = await makePlace(wanted, user);
+  const giveBack = await claim(path.join(folder, 'owner'), `the data in ${folder}`);
   try {
+    const orphan = await stopOrphan(path.join(folder, 'data'));
     const server = await start(folder, user);
     return {
       folder,
+      port: server.port,
+      orphan,
       database: (name) => ensureDatabase(server, name),
+      gone: server.gone,
       async stop() {
         await server.stop();
-        await rm(owner, { force: true });
+        await giveBack();
       },
     };
   } catch (error) {
-    await rm(owner, { force: true });
+    await giveBack();
     throw error;
   }
 }
 
-/** Named after the clone's path, so that two clones do not meet. */
-function ownPlace(place: string): string {
-  const hash = createHash('sha256').update(place).digest('hex').slice(0, 8);
-  return path.join(
-    '/var/lib/switchback',
-    `${path.basename(path.dirname(place)).replace(/[^\w.-]/g, '_')}-${hash}`,
-  );
-}
-
 async function start(folder: string, user: OsUser | null): Promise<Server> {
-  const dataDirectory = path.join(folder, 'postgres');
-  await stopOrphan(dataDirectory);
   const password = await keep(path.join(folder, 'password'), () => randomBytes(24).toString('base64url'));
   const portFile = path.join(folder, 'port');
   const port = await freePort(existsSync(portFile) ? Number(await readFile(portFile, 'utf8')) : 0);
-  await writeFile(portFile, String(port), { mode: 0o600 });
-  if (user !== null && existsSync(dataDirectory)) await ownFolder(dataDirectory, user);
-  const binaries = await reachableBinaries(await findBinaries(), user, path.join(folder, 'postgresql'));
-  return startServer({ binaries, dataDirectory, user, password, port, settings: { max_connections: '200' } });
-}
-
-/** The process that works on the folder: a second one is refused, a dead one is succeeded. */
-async function claim(owner: string): Promise<void> {
-  const mine = `${process.pid} ${processFacts(process.pid)?.started}`;
-  try {
-    await writeFile(owner, mine, { flag: 'wx', mode: 0o600 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    const [pid = '', ...started] = (await readFile(owner, 'utf8')).split(' ');
-    if (processFacts(Number(pid))?.started === started.join(' '))
-      throw new AppError(
-        'EMBEDDED_START_FAILED',
-        `Switchback runs already on the data in ${path.dirname(owner)}, as process ${pid}. Stop it first, or use another data directory.`,
-        { pid: Number(pid) },
-      );
-    await writeFile(owner, mine, { mode: 0o600 });
-  }
+  const server = await startServer({
+    binaries: await reachableBinaries(await findBinaries(), user, path.join(folder, 'binaries')),
+    dataDirectory: path.join(folder, 'data'),
+    user,
+    password,
+    port,
+    settings: { max_connections: '200' },
+  });
+  await writeFile(portFile, String(port));
+  return server;
 }
 
 async function keep(file: string, make: () => string): Promise<string> {

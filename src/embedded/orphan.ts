@@ -20,8 +20,7 @@ export async function stopOrphan(dataDirectory: string, patienceMs = 30_000): Pr
   const pid = Number((await pidFile(dataDirectory))[0] ?? 0);
   const found = processFacts(pid);
   if (found === null) return null;
-  const ours = (command: string): boolean => command.includes('postgres') && command.includes(dataDirectory);
-  if (!ours(found.command)) {
+  if (!`${found.command} `.includes(`postgres -D ${dataDirectory} `)) {
     // The number belongs to another program now. PostgreSQL could not tell, and would not start.
     await rm(path.join(dataDirectory, 'postmaster.pid'), { force: true });
     return null;

@@ -1,5 +1,6 @@
 import type { Allowance, DatabaseConfig } from '../config.ts';
 import type { Control } from '../db/control/control.ts';
+import { toJson } from '../db/control/job-rows.ts';
 import type { AppError } from '../errors.ts';
 import type { ProbeOutcome } from '../health/probe.ts';
 import type { ApplyEvent } from '../migrations/apply.ts';
@@ -65,12 +66,11 @@ export class DeploymentDraft {
   /** Keeps plan and report with the deployment's record. */
   async store(control: Control, error: AppError | null): Promise<void> {
     const log = this.#toLog(error);
-    const json = (value: unknown) => JSON.parse(JSON.stringify(value));
     await control.prisma.deployment.update({
       where: { jobId: this.#job.id },
       data: {
-        ...(this.#plan === null ? {} : { plan: json(this.#plan) }),
-        report: json({ ...log, markdown: toMarkdown(log) }),
+        ...(this.#plan === null ? {} : { plan: toJson(this.#plan) }),
+        report: toJson({ ...log, markdown: toMarkdown(log) }),
       },
     });
   }

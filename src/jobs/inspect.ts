@@ -1,6 +1,7 @@
 import { v7 as newId } from 'uuid';
 import type { Allowance, Config } from '../config.ts';
 import type { Control } from '../db/control/control.ts';
+import { toJson } from '../db/control/job-rows.ts';
 import { type ErrorRecord, toAppError } from '../errors.ts';
 import type { MigrationState } from '../migrations/compare.ts';
 import type { Fault } from '../migrations/fault.ts';
@@ -139,7 +140,7 @@ export async function planDatabase(
       database: name,
       bundleId: options.bundleId ?? null,
       fingerprint: plan.fingerprint,
-      body: JSON.parse(JSON.stringify(plan)),
+      body: toJson(plan),
       requestedBy: options.requestedBy,
     },
   });

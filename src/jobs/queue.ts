@@ -123,7 +123,7 @@ function redisBackend({ url, prefix }: { url: string; prefix: string }): Backend
   return {
     queue: (name) => quiet(new Queue(name, { connection: producer, prefix })),
     worker: (name, concurrency, handle) =>
-      new Worker(name, (job) => handle(job.data), {
+      new Worker<QueueEntry>(name, (job) => handle(job.data), {
         connection: { ...redisConnection(url), maxRetriesPerRequest: null },
         prefix,
         concurrency,
@@ -160,7 +160,7 @@ function postgresBackend({ url, prefix }: { url: string; prefix: string }): Back
     queue: (name) => quiet(new classes.Queue(name, { connection: connection(4) })),
     // One connection of each worker listens, the others serve its slots.
     worker: (name, concurrency, handle) =>
-      new classes.Worker(name, (job) => handle(job.data), {
+      new classes.Worker<QueueEntry>(name, (job) => handle(job.data), {
         connection: connection(concurrency + 3),
         concurrency,
         ...workerOptions,

@@ -27,12 +27,7 @@ export async function startWorker(
   deps: JobDependencies,
   options: WorkerOptions = {},
 ): Promise<RunningWorker> {
-  const {
-    kinds = allKinds as readonly JobKind[],
-    heartbeatMs = 2_000,
-    staleMs = 15_000,
-    repairMs = 5_000,
-  } = options;
+  const { kinds = allKinds, heartbeatMs = 2_000, staleMs = 15_000, repairMs = 5_000 } = options;
   const name = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`;
   const running = new Map<string, RunningAttempt>();
   const onError = (error: Error): void => deps.log.warn({ err: error }, 'the queue does not answer');

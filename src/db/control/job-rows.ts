@@ -121,4 +121,6 @@ export function readEvents(
 
 /** Dates, bigints and undefined as JSON has them. */
 export const toJson = (value: unknown): Prisma.InputJsonValue =>
-  JSON.parse(JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? Number(item) : item)));
+  JSON.parse(
+    JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? Number(item) : item)),
+  ) as Prisma.InputJsonValue;

@@ -1,5 +1,6 @@
 import { v7 as newId } from 'uuid';
 import { z } from 'zod';
+import { toJson } from '../../db/control/job-rows.ts';
 import { backlogCheck, controlDatabaseCheck } from '../../health/control.ts';
 import type { HealthOutcome } from '../../health/outcome.ts';
 import { type ComponentCheck, runChecks } from '../../health/run.ts';
@@ -36,7 +37,7 @@ export const healthCheck = defineJob({
     );
     await deps.control.prisma.healthCheck.update({
       where: { jobId: job.id },
-      data: { outcome: JSON.parse(JSON.stringify(outcome)), finishedAt: new Date() },
+      data: { outcome: toJson(outcome), finishedAt: new Date() },
     });
     return outcome;
   },
