@@ -7,25 +7,33 @@ import { launchServer, type Major } from './launch.ts';
 export { availableMajors, type Major, majors } from './launch.ts';
 
 export interface TestDatabase {
+  readonly name: string;
   /** As a superuser. */
   readonly url: string;
   drop(): Promise<void>;
 }
 
 /** A new, empty database on the run's PostgreSQL 15, or a copy of another one. */
-export async function createDatabase(options: { template?: string } = {}): Promise<TestDatabase> {
+export const createDatabase = (options: { template?: string } = {}): Promise<TestDatabase> =>
+  createDatabaseOn(inject('postgresUrl'), options.template);
+
+async function createDatabaseOn(server: string, template = 'template0'): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  const { template = 'template0' } = options;
-  await onShared((client) => client.query(`create database ${name} template ${template}`));
+  await onServer(server, (client) => client.query(`create database ${name} template ${template}`));
   return {
-    url: urlOf(inject('postgresUrl'), name),
-    drop: () => onShared(async (client) => void (await client.query(`drop database ${name} with (force)`))),
+    name,
+    url: urlOf(server, name),
+    drop: () =>
+      onServer(server, async (client) => void (await client.query(`drop database ${name} with (force)`))),
   };
 }
 
 /** Works with the run's PostgreSQL, in its database `postgres`. */
-export async function onShared<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: inject('postgresUrl') });
+export const onShared = <T>(work: (client: pg.Client) => Promise<T>): Promise<T> =>
+  onServer(inject('postgresUrl'), work);
+
+async function onServer<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
     return await work(client);
@@ -45,6 +53,7 @@ export interface TestServer {
   readonly dataDirectory: string;
   /** As a superuser; the database is `postgres` unless one is named. */
   url(database?: string): string;
+  createDatabase(): Promise<TestDatabase>;
   /** `immediate` is a crash. The port stays. */
   restart(mode: StopMode): Promise<void>;
   stop(mode?: StopMode): Promise<void>;
@@ -61,6 +70,7 @@ export async function startServer(
     port: launched.port,
     dataDirectory: launched.options.dataDirectory,
     url: (database = 'postgres') => launched.url(database),
+    createDatabase: () => createDatabaseOn(launched.url('postgres')),
     async restart(mode) {
       await server.stop(mode);
       server = await startAgain(launched.options);

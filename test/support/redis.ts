@@ -12,7 +12,11 @@ export const hasRedis: boolean = spawnSync('redis-server', ['--version']).status
 
 export interface TestRedis {
   readonly url: string;
-  /** Ends it and starts it again on the same port. What it was told stays (append-only file). */
+  /** `kill -9`. What it had acknowledged stays (append-only file). */
+  kill(): Promise<void>;
+  /** After `kill`, on the same port. */
+  start(): Promise<void>;
+  /** The two, one after the other. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -22,19 +26,24 @@ export async function startRedis(): Promise<TestRedis> {
   const folder = await mkdtemp(path.join(inject('runFolder'), 'redis-'));
   const port = await freePort();
   let child = await launch(folder, port);
-  const end = async (): Promise<void> => {
+  const kill = async (): Promise<void> => {
     const ended = once(child, 'close');
-    child.kill('SIGTERM');
+    child.kill('SIGKILL');
     await ended;
+  };
+  const start = async (): Promise<void> => {
+    child = await launch(folder, port);
   };
   return {
     url: `redis://127.0.0.1:${port}`,
+    kill,
+    start,
     async restart() {
-      await end();
-      child = await launch(folder, port);
+      await kill();
+      await start();
     },
     async stop() {
-      await end();
+      if (child.signalCode === null) await kill();
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -45,9 +54,7 @@ async function launch(folder: string, port: number): Promise<ChildProcess> {
     'redis-server',
     [
       ...['--bind', '127.0.0.1', '--port', String(port), '--dir', folder, '--save', ''],
-      ...['--appendonly', 'yes', '--appendfsync', 'no', '--pidfile', path.join(folder, 'redis.pid')],
-      // Without a log or a daemon, Redis writes its pid file only where it is told to.
-      ...['--daemonize', 'no'],
+      ...['--appendonly', 'yes', '--appendfsync', 'always', '--pidfile', path.join(folder, 'redis.pid')],
     ],
     { stdio: 'ignore' },
   );

@@ -1,17 +1,18 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /**
- * Asks again and again until the condition holds, and returns what it returned.
- * @throws Error when it does not hold in time; `what` says what was waited for
+ * Looks again and again until what is seen is right (by default: truthy), and returns it.
+ * @throws Error at the deadline, with `what` was waited for and what was seen last
  */
 export async function waitFor<T>(
-  condition: () => Promise<T> | T,
-  options: { timeoutMs?: number; what?: string } = {},
-): Promise<NonNullable<T>> {
-  const { timeoutMs = 10_000, what = condition.toString() } = options;
-  for (const until = Date.now() + timeoutMs; ; await pause(20)) {
-    const value = await condition();
-    if (value !== false && value !== null && value !== undefined) return value;
-    if (Date.now() > until) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+  look: () => Promise<T> | T,
+  options: { until?: (seen: T) => boolean; timeoutMs?: number; what?: string } = {},
+): Promise<T> {
+  const { until = Boolean, timeoutMs = 15_000, what = look.toString() } = options;
+  for (const deadline = Date.now() + timeoutMs; ; await pause(20)) {
+    const seen = await look();
+    if (until(seen)) return seen;
+    if (Date.now() > deadline)
+      throw new Error(`not within ${timeoutMs} ms: ${what}; last seen: ${JSON.stringify(seen)}`);
   }
 }

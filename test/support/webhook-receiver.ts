@@ -13,8 +13,8 @@ export interface WebhookReceiver {
   readonly received: readonly ReceivedWebhook[];
   /** Answers the next requests with these statuses, one each; then 204 again. */
   answerWith(...statuses: readonly number[]): void;
-  /** Waits until this many have come. */
-  waitFor(count: number, timeoutMs?: number): Promise<readonly ReceivedWebhook[]>;
+  /** Waits for one that fits. */
+  next(fits?: (webhook: ReceivedWebhook) => boolean): Promise<ReceivedWebhook>;
   close(): Promise<void>;
 }
 
@@ -22,11 +22,13 @@ export interface WebhookReceiver {
 export async function startWebhookReceiver(): Promise<WebhookReceiver> {
   const received: ReceivedWebhook[] = [];
   const answers: number[] = [];
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    received.push({ headers: request.headers, body: Buffer.concat(chunks).toString('utf8') });
-    response.writeHead(answers.shift() ?? 204).end();
+    request.on('data', (chunk: Buffer) => void chunks.push(chunk));
+    request.on('end', () => {
+      received.push({ headers: request.headers, body: Buffer.concat(chunks).toString('utf8') });
+      response.writeHead(answers.shift() ?? 204).end();
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -36,9 +38,10 @@ export async function startWebhookReceiver(): Promise<WebhookReceiver> {
     url: `http://127.0.0.1:${address.port}/`,
     received,
     answerWith: (...statuses) => void answers.push(...statuses),
-    async waitFor(count, timeoutMs = 10_000) {
-      await waitFor(() => received.length >= count, { timeoutMs, what: `${count} webhooks` });
-      return received;
+    async next(fits = () => true) {
+      const found = await waitFor(() => received.find(fits), { what: 'a webhook' });
+      if (found === undefined) throw new Error('no webhook came');
+      return found;
     },
     async close() {
       server.closeAllConnections();
