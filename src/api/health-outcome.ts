@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { outageOf } from '../db/control/outage.ts';
 import { AppError, toAppError } from '../errors.ts';
 import type { Finding, Outcome } from './schemas/health.ts';
 
@@ -28,7 +29,7 @@ export async function examine(work: () => Promise<unknown>): Promise<Finding> {
 }
 
 export function failing(thrown: unknown): Finding {
-  const { code, message } = toAppError(thrown);
+  const { code, message } = toAppError(outageOf(thrown));
   return { status: 'fail', output: `${code}: ${message}`, time: new Date().toISOString(), durationMs: 0 };
 }
 

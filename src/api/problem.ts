@@ -3,6 +3,7 @@
  * validator's and Fastify's own.
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { outageOf } from '../db/control/outage.ts';
 import { AppError, type ErrorCode, httpStatus, toAppError } from '../errors.ts';
 import type { Problem, ValidationFault } from './schemas/problem.ts';
 
@@ -37,7 +38,7 @@ export function toProblem(error: AppError, requestId: string, status = httpStatu
  * @param status HTTP status; the one of the error's code when absent
  */
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply, status?: number) {
-  const error = isFastifyError(thrown) ? fromFastify(thrown, request) : toAppError(thrown);
+  const error = isFastifyError(thrown) ? fromFastify(thrown, request) : toAppError(outageOf(thrown));
   const problem = toProblem(error, request.id, status);
   if (error.category === 'internal')
     request.log.error({ err: error.cause ?? error }, 'request failed inside');

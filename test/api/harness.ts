@@ -7,6 +7,7 @@ import { type Config, configSchema } from '../../src/config.ts';
 import { openControl } from '../../src/db/control/control.ts';
 import { openQueue } from '../../src/jobs/queue.ts';
 import { createControlDatabase } from '../support/control.ts';
+import type { TestDatabase } from '../support/postgres.ts';
 
 const secretOf = (name: string): string => `test-token-${name}`;
 const token = (name: string, rest: object) => ({
@@ -40,14 +41,20 @@ export interface TestApi {
   close(): Promise<void>;
 }
 
-/** @param settings what differs from the defaults of the configuration file */
-export async function startApi(settings: Record<string, unknown> = {}): Promise<TestApi> {
-  const database = await createControlDatabase();
+/**
+ * @param settings what differs from the defaults of the configuration file
+ * @param database the control database; a new one when absent. It is dropped at the end.
+ */
+export async function startApi(
+  settings: Record<string, unknown> = {},
+  database?: Pick<TestDatabase, 'url' | 'drop'>,
+): Promise<TestApi> {
+  const own = database ?? (await createControlDatabase());
   const config = configure(settings);
   const lines: string[] = [];
   const log = pino({ level: 'trace' }, { write: (line) => void lines.push(line) });
-  const control = await openControl(database.url);
-  const queue = await openQueue({ url: database.url, prefix: 'bullmq' });
+  const control = await openControl(own.url);
+  const queue = await openQueue({ url: own.url, prefix: 'bullmq' });
   const deps: ApiDependencies = { config, control, queue, log };
   const app = await buildApp(deps);
   return {
@@ -66,7 +73,7 @@ export async function startApi(settings: Record<string, unknown> = {}): Promise<
       await app.close();
       await queue.close();
       await control.close();
-      await database.drop();
+      await own.drop();
     },
   };
 }
