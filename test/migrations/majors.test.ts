@@ -10,7 +10,7 @@ describe.each(majors)('PostgreSQL %i', (major) => {
   beforeAll(async () => {
     if (!run) return;
     server = await startServer(major);
-    ({ url } = await server.createDatabase());
+    url = server.url();
   });
   afterAll(() => server?.stop());
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -12,6 +13,9 @@ import { createControlDatabase } from './control.ts';
 export interface TestSwitchback {
   readonly deps: JobDependencies;
   readonly controlUrl: string;
+  readonly queueUrl: string;
+  /** Of the queue's keys, or its schema. */
+  readonly prefix: string;
   readonly directory: string;
   close(): Promise<void>;
 }
@@ -28,19 +32,19 @@ export async function openSwitchback(
     ...settings,
   });
   const config: Config = { ...parsed, file: null };
+  const prefix = `t${randomUUID().slice(0, 8)}`;
   const control = await openControl(database.url);
   const queue = await openQueue({
     url: options.queueUrl ?? database.url,
-    prefix: `t${path
-      .basename(directory)
-      .replace(/[^a-z0-9]/gi, '')
-      .toLowerCase()}`,
+    prefix,
   });
   const store = await openStore(config.backups.store);
   const log = pino({ level: process.env.TEST_LOG ?? 'silent' });
   return {
     deps: { config, control, queue, store, log },
     controlUrl: database.url,
+    queueUrl: options.queueUrl ?? database.url,
+    prefix,
     directory,
     async close() {
       await queue.close();

@@ -1,0 +1,79 @@
+/** Kinds of jobs for the tests of the runner. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { v7 as newId } from 'uuid';
+import { z } from 'zod';
+import { AppError } from '../../src/errors.ts';
+import { defineJob, type JobKind } from '../../src/jobs/define-job.ts';
+
+const common = {
+  queue: 'operations' as const,
+  backoffMs: () => 50,
+  record: () => Promise.resolve(newId()),
+};
+
+/** Says what it was given. */
+export const echo = defineJob({
+  ...common,
+  name: 'echo',
+  payload: z.strictObject({ text: z.string() }),
+  steps: ['listen', 'speak'],
+  exclusive: false,
+  attempts: 1,
+  whenInterrupted: 'resume',
+  async run({ payload, step, note }) {
+    await step('listen', async (progress) => {
+      for (let done = 0; done <= 1000; done += 1) progress({ done, total: 1000 });
+    });
+    note('heard', { text: payload.text });
+    return step('speak', async () => ({ text: payload.text }));
+  },
+});
+
+/** Its first attempt never ends by itself; later ones succeed at once. */
+export const stuck = defineJob({
+  ...common,
+  name: 'stuck',
+  payload: z.strictObject({}),
+  steps: ['wait'],
+  exclusive: true,
+  attempts: 1,
+  whenInterrupted: 'resume',
+  run: ({ job, step, signal }) =>
+    step('wait', async () => {
+      if (job.attempt === 1) await pause(600_000, undefined, { signal });
+      return { attempt: job.attempt };
+    }),
+});
+
+/** As `stuck`, but must not be run again. */
+export const fragile = defineJob({ ...stuck, name: 'fragile', exclusive: false, whenInterrupted: 'fail' });
+
+/** Meets an outage on its first two attempts. */
+export const flaky = defineJob({
+  ...common,
+  name: 'flaky',
+  payload: z.strictObject({}),
+  steps: ['try'],
+  exclusive: false,
+  attempts: 3,
+  whenInterrupted: 'resume',
+  async run({ job }) {
+    if (job.attempt < 3) throw new AppError('DATABASE_UNREACHABLE', 'away');
+    return { attempt: job.attempt };
+  },
+});
+
+export const broken = defineJob({
+  ...common,
+  name: 'broken',
+  payload: z.strictObject({}),
+  steps: ['break'],
+  exclusive: false,
+  attempts: 3,
+  whenInterrupted: 'resume',
+  async run(): Promise<never> {
+    throw new AppError('STATEMENT_FAILED', 'no such table', { detail: 'Key (ssn)=(123)', sqlstate: '42P01' });
+  },
+});
+
+export const kinds = [echo, stuck, fragile, flaky, broken] as readonly JobKind[];
