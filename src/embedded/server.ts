@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chown, rm, writeFile } from 'node:fs/promises';
+import { chown, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
@@ -50,8 +50,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     unix_socket_directories: '',
     ...options.settings,
   };
-  if (!existsSync(path.join(dataDirectory, 'PG_VERSION')))
-    await initialise(options, options.settings?.fsync === 'off');
+  if (!existsSync(dataDirectory)) await initialise(options, options.settings?.fsync === 'off');
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const { child, log, ended } = launch(options, 'postgres', ['-D', dataDirectory, ...flags]);
   await ready(child, dataDirectory, log);
@@ -67,21 +66,23 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
 }
 
+/** Complete or not there: what a killed run left half-made is made anew. */
 async function initialise(options: ServerOptions, careless: boolean): Promise<void> {
   const { dataDirectory, user, password } = options;
-  await ownFolder(dataDirectory, user);
+  const unfinished = `${dataDirectory}.unfinished`;
   const passwordFile = `${dataDirectory}.initial-password`;
+  await rm(unfinished, { recursive: true, force: true });
+  await ownFolder(unfinished, user);
   await writeFile(passwordFile, password, { mode: 0o600 });
   try {
     if (user !== null) await chown(passwordFile, user.uid, user.gid);
     const { child, log, ended } = launch(options, 'initdb', [
-      ...['-D', dataDirectory, '-U', 'switchback', '-A', 'scram-sha-256', '-E', 'UTF8', '--locale=C'],
+      ...['-D', unfinished, '-U', 'switchback', '-A', 'scram-sha-256', '-E', 'UTF8', '--locale=C'],
       ...[`--pwfile=${passwordFile}`, ...(careless ? ['--no-sync'] : [])],
     ]);
     await ended;
-    if (child.exitCode === 0) return;
-    await rm(dataDirectory, { recursive: true, force: true });
-    throw failed('initdb', child, log);
+    if (child.exitCode !== 0) throw failed('initdb', child, log);
+    await rename(unfinished, dataDirectory);
   } finally {
     await rm(passwordFile, { force: true });
   }

@@ -1,5 +1,5 @@
 /** Starts PostgreSQL servers for tests, in the folder of the run. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import {
@@ -40,7 +40,7 @@ export async function launchServer(
     ),
     dataDirectory: path.join(folder, 'data'),
     user,
-    password: 'test',
+    password: randomBytes(12).toString('hex'),
     port: await freePort(),
     settings: { ...settings, ...more },
   };
