@@ -13,7 +13,7 @@ import { makePlan } from '../src/migrations/plan.ts';
 import { readDirectory } from '../src/migrations/read.ts';
 import { loadParser } from '../src/sql/parse.ts';
 import { prismaEngine } from '../test/migrations/prisma-engine.ts';
-import { defineBench, median, time } from './define-bench.ts';
+import { defineBench, fastest, time } from './define-bench.ts';
 import { withPlace } from './place.ts';
 
 const count = 200;
@@ -22,7 +22,7 @@ const nameOf = (index: number): string => `2026${String(index).padStart(10, '0')
 
 export const deploy200 = defineBench({
   name: 'deploy-200',
-  summary: `${count} small migrations on an empty database, median of ${rounds} rounds that take turns`,
+  summary: `${count} small migrations on an empty database, the fastest of ${rounds} rounds that take turns`,
   run: () =>
     withPlace(async (place) => {
       const directory = path.join(place.folder, 'migrations');
@@ -45,14 +45,14 @@ export const deploy200 = defineBench({
       return [
         {
           ...figure,
-          value: median(ours),
-          reference: { what: 'psql -f, one file each', value: median(psql) },
+          value: fastest(ours),
+          reference: { what: 'psql -f, one file each', value: fastest(psql) },
           bound: { atMost: 1.2 },
         },
         {
           ...figure,
-          value: median(ours),
-          reference: { what: "Prisma's engine", value: median(prisma) },
+          value: fastest(ours),
+          reference: { what: "Prisma's engine", value: fastest(prisma) },
           bound: { atMost: 1 },
         },
       ];
