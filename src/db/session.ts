@@ -70,9 +70,18 @@ export class Session {
     return outcomes.at(-1) ?? { rows: [], rowCount: 0, command: '' };
   }
 
-  /** Runs a text of several statements as one simple query; one outcome for each. */
-  script<Row extends object = Record<string, unknown>>(sql: string): Promise<QueryOutcome<Row>[]> {
-    return this.#send(sql);
+  /** Runs a text of several statements as one simple query; one outcome for each. `completed` is called after each. */
+  async script<Row extends object = Record<string, unknown>>(
+    sql: string,
+    completed: () => void = () => undefined,
+  ): Promise<QueryOutcome<Row>[]> {
+    const { connection } = this.#client;
+    connection.on('commandComplete', completed);
+    try {
+      return await this.#send(sql);
+    } finally {
+      connection.off('commandComplete', completed);
+    }
   }
 
   async #send<Row extends object>(sql: string, values?: readonly unknown[]): Promise<QueryOutcome<Row>[]> {

@@ -130,6 +130,7 @@ function unreadable(
     column: 1,
     summary: summarise(text),
     blocks: true,
+    brief: false,
     waitsForSnapshots: false,
     setting: false,
   };

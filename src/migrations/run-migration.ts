@@ -67,6 +67,8 @@ class Runner {
   readonly #remarks: string[] = [];
   readonly #locks: HeldLock[] = [];
   #queue: Segment[];
+  /** What is still to be set before the next segment. */
+  #fresh: readonly string[];
   #journalled: boolean;
   /** Whether the history has an unfinished row of this attempt. */
   #opened: boolean;
@@ -82,11 +84,13 @@ class Runner {
     this.#opened = resumes !== null;
     this.#journalled = run.migration.journalled || this.#opened;
     this.#queue = [...segments];
+    this.#fresh = freshSettings(run);
   }
 
   async run(): Promise<MigrationOutcome> {
     const { session, migration, schema } = this.#run;
-    await session.query(this.#freshSettings());
+    const [first] = this.#queue;
+    if (migration.resumes !== null || first === undefined || first.rollsBack) await this.#freshen();
     if (migration.resumes !== null) await this.#resume();
     for (let segment = this.#queue.shift(); segment !== undefined; segment = this.#queue.shift())
       await this.#one(segment);
@@ -109,13 +113,9 @@ class Runner {
     if (this.#notices.length < 100) this.#notices.push(notice);
   }
 
-  /** What an earlier file set for its session ends here. DISCARD ALL would do it, and drop our locks. */
-  #freshSettings(): string {
-    const { session, schema } = this.#run;
-    return (
-      'reset session authorization; reset role; reset all; deallocate all; discard temp; ' +
-      `set search_path = ${quoteIdentifier(schema)}; ${session.ownSettings}`
-    );
+  async #freshen(): Promise<void> {
+    await this.#run.session.query(this.#fresh.join('; '));
+    this.#fresh = [];
   }
 
   async #one(segment: Segment): Promise<void> {
@@ -191,6 +191,7 @@ class Runner {
       ...run,
       migration: migration.name,
       segment,
+      before: this.#fresh,
       after,
       ownLockTimeout: migration.segments.some((one) =>
         one.steps.some((step) => /^set\s+(session\s+|local\s+)?lock_timeout\b/i.test(this.#textOf(step))),
@@ -203,6 +204,7 @@ class Runner {
         await clean();
       },
     });
+    this.#fresh = [];
     this.#locks.push(...outcome.locks);
   }
 
@@ -259,3 +261,15 @@ class Runner {
     this.#run.onRemark(remark);
   }
 }
+
+/** What an earlier file set for its session ends here. DISCARD ALL would do it, and drop our locks. */
+const freshSettings = ({ session, schema }: MigrationRun): string[] => [
+  'reset session authorization',
+  'reset role',
+  'reset all',
+  'deallocate all',
+  'discard temp',
+  `set search_path = ${quoteIdentifier(schema)}`,
+  'set statement_timeout = 0',
+  ...(session.ownSettings === '' ? [] : [session.ownSettings.replace(/;$/, '')]),
+];

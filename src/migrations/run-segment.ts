@@ -1,10 +1,10 @@
 import { sqlstateOf } from '../db/errors.ts';
 import type { Session } from '../db/session.ts';
-import { AppError } from '../errors.ts';
-import { placeOf } from '../sql/split.ts';
+import type { AppError } from '../errors.ts';
 import { asOurselves, ownRole } from './history.ts';
-import { type LockWaits, LockWatch } from './lock-watch.ts';
+import { LockAllowance } from './lock-allowance.ts';
 import { pauseUnlessAborted } from './locks.ts';
+import { locate, Message } from './message.ts';
 import type { Segment, Step } from './segments.ts';
 
 /** A relation-level lock that a segment held when it was about to commit. */
@@ -25,6 +25,8 @@ export interface SegmentRun {
   readonly migration: string;
   readonly text: string;
   readonly segment: Segment;
+  /** Commands that are sent first, one each; they are rolled back with a transaction that fails. */
+  readonly before: readonly string[];
   /** SQL that is the last of the segment's transaction, or follows a segment that has none; empty for none. */
   readonly after: string;
   /** Whether the file sets `lock_timeout` itself: then that holds. */
@@ -94,17 +96,20 @@ export async function runSegment(run: SegmentRun): Promise<SegmentOutcome> {
 async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
   const { session, segment } = run;
   const allowance = new LockAllowance(run);
-  let before = 'begin;';
+  const chunks = chunksOf(segment.steps);
+  let locks: readonly HeldLock[] = [];
   try {
-    for (const step of segment.steps) {
+    for (const [index, steps] of chunks.entries()) {
       run.signal.throwIfAborted();
-      run.onStep(step);
-      await allowance.during(step, (left) =>
-        sendStep(run, step, left === null ? before : `${before} set local lock_timeout = ${left};`),
-      );
-      before = '';
+      const message = new Message();
+      if (index === 0) for (const command of [...run.before, 'begin']) message.add(command);
+      const left = allowance.leftFor(steps);
+      if (left !== null) message.add(`set local lock_timeout = ${left}`);
+      for (const step of steps) message.add(textOf(run, step), step);
+      if (index === chunks.length - 1) for (const command of endOf(run)) message.add(command);
+      locks = await send(run, message, allowance);
     }
-    return await finishTransaction(run);
+    return locks;
   } catch (error) {
     // Without a connection the server rolls back by itself.
     const lost = error instanceof StepFailure && error.error.code === 'DATABASE_UNREACHABLE';
@@ -113,67 +118,36 @@ async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
   }
 }
 
-/**
- * How long a segment may still wait for locks. `lock_timeout` counts for each lock anew; here waits add up from the
- * segment's first blocking statement on, so that queries queued behind its locks wait no longer than `lockTimeoutMs`
- * for what it waits for in turn.
- */
-class LockAllowance {
-  readonly #run: SegmentRun;
-  readonly #watch: LockWatch;
-  #counting = false;
-  #waitedMs = 0;
+/** One message holds no more than this: the server parses it whole before it runs any of it. */
+const chunkStatements = 100;
+const chunkCharacters = 65_536;
 
-  constructor(run: SegmentRun) {
-    this.#run = run;
-    this.#watch = new LockWatch(run.observer, run.session.pid);
-  }
-
-  /** Runs one statement; it is given the `lock_timeout` in milliseconds to set, or null for none. */
-  async during(step: Step, send: (leftMs: number | null) => Promise<void>): Promise<void> {
-    this.#counting ||= step.blocks;
-    const limited = this.#counting && !this.#run.ownLockTimeout;
-    // 0 would mean: wait for ever.
-    const left = limited ? Math.max(1, Math.round(this.#run.lockTimeoutMs - this.#waitedMs)) : null;
-    let waits: LockWaits | undefined;
-    try {
-      await this.#watch.during(
-        left,
-        () => send(left),
-        (seen) => {
-          waits = seen;
-        },
-      );
-    } catch (error) {
-      throw error instanceof StepFailure && waits !== undefined ? this.#explain(error, waits) : error;
-    } finally {
-      this.#waitedMs += waits?.waitedMs ?? 0;
+/** What is sent in one message: brief statements together, any other on its own, so that it is seen to run. */
+function chunksOf(steps: readonly Step[]): Step[][] {
+  const chunks: Step[][] = [[]];
+  let characters = 0;
+  for (const step of steps) {
+    const chunk = chunks.at(-1) ?? [];
+    characters += step.length;
+    const fits =
+      chunk.length < chunkStatements &&
+      characters <= chunkCharacters &&
+      step.brief &&
+      chunk.every((other) => other.brief);
+    if (fits || chunk.length === 0) chunk.push(step);
+    else {
+      chunks.push([step]);
+      characters = step.length;
     }
   }
-
-  #explain({ step, error }: StepFailure, waits: LockWaits): StepFailure {
-    if (!waits.cancelled || sqlstateOf(error) !== cancelled || this.#run.signal.aborted)
-      return new StepFailure(step, error, waits.blockers);
-    const message = `${error.message} It had waited for locks for ${this.#run.lockTimeoutMs} ms in all.`;
-    return new StepFailure(
-      step,
-      new AppError('LOCK_TIMEOUT', message, { ...error.details, sqlstate: '55P03' }, { cause: error }),
-      waits.blockers,
-    );
-  }
+  return chunks;
 }
 
-async function finishTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
-  const end = run.segment.rollsBack
-    ? `rollback; ${asOurselves(run.after)}`
-    : `${ownRole}; ${run.after}; commit`;
-  try {
-    const outcomes = await run.session.script<HeldLock>(`${heldLocksSql}; ${end}`);
-    return outcomes.find((outcome) => outcome.command === 'SELECT')?.rows ?? [];
-  } catch (error) {
-    throw new StepFailure(null, error as AppError);
-  }
-}
+/** The last commands of a segment's transaction. */
+const endOf = (run: SegmentRun): string[] =>
+  run.segment.rollsBack
+    ? [heldLocksSql, 'rollback', asOurselves(run.after)]
+    : [heldLocksSql, ownRole, run.after, 'commit'];
 
 const heldLocksSql = `select l.relation::regclass::text as relation, l.mode
    from pg_catalog.pg_locks l
@@ -184,14 +158,50 @@ const heldLocksSql = `select l.relation::regclass::text as relation, l.mode
 async function runAlone(run: SegmentRun): Promise<readonly HeldLock[]> {
   const [step] = run.segment.steps;
   if (step === undefined) return [];
-  run.onStep(step);
   // A statement that runs alone and one before it in the same message would share an implicit transaction.
-  if (!run.ownLockTimeout)
-    await run.session.query(`set lock_timeout = ${step.blocks ? run.lockTimeoutMs : 0}`);
-  await new LockAllowance(run).during(step, () => sendStep(run, step, ''));
+  const timeout = run.ownLockTimeout ? [] : [`set lock_timeout = ${step.blocks ? run.lockTimeoutMs : 0}`];
+  const before = [...run.before, ...timeout].join('; ');
+  if (before !== '') await run.session.query(before);
+  const message = new Message();
+  message.add(textOf(run, step), step);
+  await send(run, message, new LockAllowance(run));
   if (!run.ownLockTimeout) await run.session.query('reset lock_timeout');
   if (run.after !== '') await recordOutcome(run);
   return [];
+}
+
+const textOf = (run: SegmentRun, step: Step): string =>
+  run.text.slice(step.offset, step.offset + step.length);
+
+/** @throws StepFailure */
+async function send(
+  run: SegmentRun,
+  message: Message,
+  allowance: LockAllowance,
+): Promise<readonly HeldLock[]> {
+  for (const step of message.steps) run.onStep(step);
+  const waits = allowance.watch(message.steps);
+  // The server tells of completed commands late, with the end or the error; but then of each.
+  let completed = 0;
+  try {
+    const outcomes = await waits.during(() =>
+      run.session.script<HeldLock>(message.sql, () => {
+        completed += 1;
+      }),
+    );
+    // Nothing but our own commands follows the query for locks.
+    return outcomes.findLast((outcome) => outcome.command === 'SELECT')?.rows ?? [];
+  } catch (error) {
+    const step = message.stepAt(completed);
+    const failure = waits.explain(error as AppError, run.signal);
+    throw step === null
+      ? new StepFailure(null, failure, waits.blockers)
+      : new StepFailure(
+          step,
+          locate(failure, run, step, message.offsetOf(completed, failure)),
+          waits.blockers,
+        );
+  }
 }
 
 /** The statement has taken effect: a cancellation that comes now is too late for it, and must not hide that. */
@@ -203,41 +213,4 @@ async function recordOutcome(run: SegmentRun): Promise<void> {
     if (sqlstateOf(error) !== cancelled) throw new UnrecordedStep(error as AppError);
     await run.session.query(`rollback; ${sql}`);
   }
-}
-
-async function sendStep(run: SegmentRun, step: Step, before: string): Promise<void> {
-  const sql = run.text.slice(step.offset, step.offset + step.length);
-  const prefix = before === '' ? '' : `${before} `;
-  try {
-    await run.session.query(prefix + sql);
-  } catch (error) {
-    throw new StepFailure(step, locate(run, step, prefix.length, error as AppError));
-  }
-}
-
-/** PostgreSQL's position counts in the text that was sent; people want it in the file. */
-function locate(run: SegmentRun, step: Step, prefix: number, error: AppError): AppError {
-  const { position } = error.details;
-  const offset =
-    step.offset +
-    (typeof position === 'number' && position > prefix
-      ? characters(run.text, step.offset, position - prefix - 1)
-      : 0);
-  const place = placeOf(run.text, offset);
-  const reason = typeof error.details.reason === 'string' ? error.details.reason : error.message;
-  const hint = typeof error.details.hint === 'string' ? ` Hint: ${error.details.hint}.` : '';
-  return new AppError(
-    error.code,
-    `${run.migration}, line ${place.line}, column ${place.column}: ${reason}${sqlstateOf(error) === undefined ? '' : ` (SQLSTATE ${sqlstateOf(error)})`}.${hint} The statement: ${step.summary}`,
-    { ...error.details, migration: run.migration, statement: step.statement, ...place },
-    { cause: error },
-  );
-}
-
-/** PostgreSQL counts code points, JavaScript UTF-16 units. */
-function characters(text: string, from: number, codePoints: number): number {
-  let index = from;
-  for (let count = 0; count < codePoints && index < text.length; count += 1)
-    index += (text.codePointAt(index) ?? 0) > 0xffff ? 2 : 1;
-  return index - from;
 }

@@ -1,3 +1,4 @@
+import { isBrief } from '../sql/brief.ts';
 import {
   addsEnumValue,
   blocksNobody,
@@ -8,6 +9,7 @@ import {
   takesNoBlockingLock,
   waitsForSnapshots,
 } from '../sql/classify.ts';
+import { lockedRelations, type RelationName } from '../sql/relations.ts';
 import type { Statement } from '../sql/split.ts';
 
 /** One unit of a plan: a statement of the file, by its place in it. */
@@ -22,6 +24,8 @@ export interface Step {
   readonly summary: string;
   /** Whether it takes locks that block others; these are subject to `lockTimeoutMs`. */
   readonly blocks: boolean;
+  /** Whether it takes no time worth showing once it has its locks. */
+  readonly brief: boolean;
   /** `CONCURRENTLY`: waits until every older transaction has ended. */
   readonly waitsForSnapshots: boolean;
   /** Changes nothing but a setting of the session. */
@@ -45,6 +49,7 @@ export function cut(statements: readonly Statement[]): Segment[] {
   let steps: Step[] = [];
   let labels: string[] = [];
   let explicit = false;
+  const toStep = stepMaker();
   const close = (rollsBack = false): void => {
     if (steps.length > 0) segments.push({ runs: 'transaction', rollsBack, explicit, steps });
     steps = [];
@@ -79,17 +84,29 @@ const setApartSettings = (segment: Segment): Segment[] =>
     ? segment.steps.map((step) => ({ runs: 'alone', rollsBack: false, explicit: false, steps: [step] }))
     : [segment];
 
-function toStep(statement: Statement, index: number): Step {
-  return {
-    statement: index + 1,
-    offset: statement.offset,
-    length: statement.text.length,
-    line: statement.line,
-    column: statement.column,
-    summary: summarise(statement.text),
-    blocks: !blocksNobody(statement) && !takesNoBlockingLock(statement),
-    waitsForSnapshots: waitsForSnapshots(statement),
-    setting: setsSession(statement) && statement.kind === 'VariableSetStmt',
+/** Makes the file's steps in order: what a statement costs depends on whether its table is new. */
+function stepMaker(): (statement: Statement, index: number) => Step {
+  const made = new Set<string>();
+  const key = ({ schema, name }: RelationName): string => JSON.stringify([schema, name]);
+  const isNew = (relation: RelationName): boolean => made.has(key(relation));
+  return (statement, index) => {
+    const relations = lockedRelations({ [statement.kind]: statement.node });
+    const onlyNew = relations.length > 0 && relations.every(isNew);
+    const step = {
+      statement: index + 1,
+      offset: statement.offset,
+      length: statement.text.length,
+      line: statement.line,
+      column: statement.column,
+      summary: summarise(statement.text),
+      blocks: !onlyNew && !blocksNobody(statement) && !takesNoBlockingLock(statement),
+      brief: isBrief(statement, isNew),
+      waitsForSnapshots: waitsForSnapshots(statement),
+      setting: setsSession(statement) && statement.kind === 'VariableSetStmt',
+    };
+    if (statement.kind === 'CreateStmt' && statement.node.if_not_exists !== true)
+      for (const relation of relations.slice(0, 1)) made.add(key(relation));
+    return step;
   };
 }
 

@@ -147,7 +147,7 @@ export function dropsSessionLocks({ kind, node, text }: Statement): boolean {
   if (kind === 'DiscardStmt') return node.target === 'DISCARD_ALL';
   if (kind === 'DoStmt' || kind === 'CreateFunctionStmt')
     return /\bpg_advisory_unlock_all\b|\bdiscard\s+all\b|\bpg_advisory_unlock\s*\(\s*72707369\b/i.test(
-      text.replace(/--[^\n]*|\/\*[^]*?\*\//g, ' '),
+      text.replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, ' '),
     );
   return contains(node, (key, value) => key === 'FuncCall' && unlocks(value));
 }

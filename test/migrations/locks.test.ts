@@ -120,7 +120,9 @@ describe('a table that somebody else holds', () => {
     let crossing: Promise<unknown> | undefined;
     const [outcome] = await deploy(
       url,
-      files("set deadlock_timeout = '100ms'; alter table a add x int; alter table b add x int"),
+      files(
+        "set deadlock_timeout = '100ms'; alter table a add x int; select pg_sleep(0.3); alter table b add x int",
+      ),
       {
         lockTimeoutMs: 5_000,
         report: once(
