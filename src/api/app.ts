@@ -4,6 +4,7 @@ import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDe
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Registry } from 'prom-client';
 import { v7 as newId } from 'uuid';
+import { AppError } from '../errors.ts';
 import { type EventTails, openEventTails } from '../jobs/events.ts';
 import { callerOf, makeIdentify, requireScope } from './authentication.ts';
 import type { ApiDependencies } from './dependencies.ts';
@@ -111,15 +112,11 @@ async function registerAccess(app: App, { config }: ApiDependencies): Promise<vo
   app.decorateRequest('caller', null);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
-    let refusal: unknown;
-    try {
-      request.caller = identify(request.headers.authorization);
-    } catch (error) {
-      // Guessing counts against the address.
-      refusal = error;
-    }
+    const identity = identify(request.headers.authorization);
+    if (!(identity instanceof AppError)) request.caller = identity;
+    // Guessing counts against the address.
     await limit.call(app, request, reply);
-    if (refusal !== undefined) throw refusal;
+    if (identity instanceof AppError) throw identity;
     const access = request.routeOptions.config.access ?? 'read';
     if (access !== 'public') requireScope(callerOf(request), access);
   });

@@ -34,9 +34,9 @@ const sha256 = (text: string): Buffer => createHash('sha256').update(text).diges
 const widest = (held: readonly Scope[]): Scope => scopes.findLast((scope) => held.includes(scope)) ?? 'read';
 
 /**
- * Makes the function that tells who a request comes from, by its bearer token; null without one. Every known token is
- * compared in constant time, so the time taken tells nothing.
- * @throws AppError `TOKEN_INVALID`, `TOKEN_EXPIRED`
+ * Makes the function that tells who a request comes from, by its bearer token: null without one, and the refusal
+ * (`TOKEN_INVALID`, `TOKEN_EXPIRED`) of one that does not hold. Every known token is compared in constant time, so the
+ * time taken tells nothing.
  */
 export function makeIdentify(config: Config, now: () => number = Date.now) {
   const tokens = config.tokens.map((token) => ({
@@ -48,15 +48,15 @@ export function makeIdentify(config: Config, now: () => number = Date.now) {
       databases: token.databases.includes('*') ? null : token.databases,
     },
   }));
-  return (authorization: string | undefined): Caller | null => {
+  return (authorization: string | undefined): Caller | AppError | null => {
     if (authorization === undefined) return null;
     const presented = sha256(/^bearer +(\S+)$/i.exec(authorization)?.[1] ?? '');
     let found: (typeof tokens)[number] | undefined;
     for (const token of tokens) if (timingSafeEqual(token.digest, presented)) found = token;
     if (found === undefined)
-      throw new AppError('TOKEN_INVALID', 'The bearer token is not one of those in the configuration.');
+      return new AppError('TOKEN_INVALID', 'The bearer token is not one of those in the configuration.');
     if (found.expiresAt <= now())
-      throw new AppError('TOKEN_EXPIRED', `The token ${found.caller.name} has expired. Ask for a new one.`);
+      return new AppError('TOKEN_EXPIRED', `The token ${found.caller.name} has expired. Ask for a new one.`);
     return found.caller;
   };
 }

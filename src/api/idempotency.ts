@@ -64,8 +64,7 @@ export function registerIdempotency(app: App, control: Control): void {
 }
 
 function claimOf(request: FastifyRequest, key: string): Claim {
-  const { method, url } = request.routeOptions;
-  return { token: callerOf(request).name, route: `${method} ${url}`, key };
+  return { token: callerOf(request).name, route: `${request.method} ${request.routeOptions.url}`, key };
 }
 
 const digest = (body: unknown): string =>

@@ -15,8 +15,10 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, ht
   const part = parts[httpPart ?? 'body'] ?? 'body';
   return (data: unknown) => {
     const parsed = schema.safeParse(data ?? undefined);
-    if (parsed.success) return { value: parsed.data };
-    const errors = parsed.error.issues.flatMap((issue) => faultsOf(issue, part));
+    const errors = parsed.success
+      ? unstorable(data, part, '')
+      : parsed.error.issues.flatMap((issue) => faultsOf(issue, part));
+    if (parsed.success && errors.length === 0) return { value: parsed.data };
     const listed = errors.map((fault) => `${fault.pointer || 'all of it'}: ${fault.detail}`).join('; ');
     return { error: new AppError('VALIDATION_FAILED', `The ${part} has faults: ${listed}.`, { errors }) };
   };
@@ -31,6 +33,18 @@ function faultsOf(issue: z.core.$ZodIssue, part: ValidationFault['in']): Validat
       detail: 'there is no such field',
     }));
   return [{ in: part, pointer, detail: issue.message }];
+}
+
+/** Texts that JSON can carry and PostgreSQL cannot keep: with a NUL, or half of a surrogate pair. */
+function unstorable(data: unknown, part: ValidationFault['in'], pointer: string): ValidationFault[] {
+  if (typeof data === 'string')
+    return /[\0\p{Surrogate}]/u.test(data)
+      ? [{ in: part, pointer, detail: 'no text that can be stored' }]
+      : [];
+  if (typeof data !== 'object' || data === null || Buffer.isBuffer(data)) return [];
+  return Object.entries(data).flatMap(([key, item]) =>
+    unstorable(item, part, `${pointer}/${escapePointer(key)}`),
+  );
 }
 
 /** A step of a JSON pointer (RFC 6901). */
