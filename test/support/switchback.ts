@@ -23,10 +23,13 @@ export interface TestSwitchback {
 /** Opens what jobs need on a control database of its own; the queue is on the same database unless a URL is given. */
 export async function openSwitchback(
   settings: Record<string, unknown> = {},
-  options: { queueUrl?: string } = {},
+  options: { queueUrl?: string; controlUrl?: string } = {},
 ): Promise<TestSwitchback> {
   const directory = mkdtempSync(path.join(tmpdir(), 'switchback-run-'));
-  const database = await createControlDatabase();
+  const database =
+    options.controlUrl === undefined
+      ? await createControlDatabase()
+      : { url: options.controlUrl, drop: () => Promise.resolve() };
   const parsed = configSchema.parse({
     backups: { store: { type: 'file', directory: path.join(directory, 'backups') } },
     ...settings,
