@@ -59,6 +59,7 @@ export async function apply(request: ApplyRequest): Promise<MigrationOutcome[]> 
     if (!history.exists) await session.query(createHistorySql(request.target.schema, history));
     const outcomes: MigrationOutcome[] = [];
     const { migrations } = request.plan;
+    let fresh = false;
     for (const [index, migration] of migrations.entries()) {
       request.signal.throwIfAborted();
       refuseLostLock(lockSession);
@@ -68,7 +69,8 @@ export async function apply(request: ApplyRequest): Promise<MigrationOutcome[]> 
         index: index + 1,
         of: migrations.length,
       });
-      const outcome = await applyOne(request, session, lockSession, migration);
+      const outcome = await applyOne(request, session, lockSession, migration, fresh);
+      fresh = !migration.changesSession;
       outcomes.push(outcome);
       request.report({ type: 'migration applied', outcome });
     }
@@ -118,6 +120,7 @@ async function applyOne(
   session: Session,
   lockSession: Session,
   migration: PlannedMigration,
+  fresh: boolean,
 ): Promise<MigrationOutcome> {
   const file = request.bundle.migrations.find((one) => one.name === migration.name);
   if (file === undefined)
@@ -146,6 +149,7 @@ async function applyOne(
       schema: request.target.schema,
       jobId: request.jobId,
       migration,
+      fresh,
       text: textOf(file),
       lockTimeoutMs: request.lockTimeoutMs,
       lockBudgetMs: request.lockBudgetMs,

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { dropsSessionLocks, makesTemporary, summarise } from '../sql/classify.ts';
+import { dropsSessionLocks, makesTemporary, mayChangeSession, summarise } from '../sql/classify.ts';
 import { SyntaxFault } from '../sql/parse.ts';
 import { lockedRelations, type RelationName } from '../sql/relations.ts';
 import { placeOf, type Statement, splitStatements } from '../sql/split.ts';
@@ -17,6 +17,8 @@ export interface PlannedMigration {
   /** Relations that it locks for more than reading. */
   readonly relations: readonly RelationName[];
   readonly makesTemporary: boolean;
+  /** Whether settings of the session may be others afterwards. */
+  readonly changesSession: boolean;
   /** Whether it is run in more than one transaction, and so needs the journal. */
   readonly journalled: boolean;
   /** The history's row of an attempt whose process is gone and which is to be finished. */
@@ -103,6 +105,7 @@ function planOne(
         segments,
         relations: statements.flatMap((statement) => lockedRelations({ [statement.kind]: statement.node })),
         makesTemporary: statements.some(makesTemporary),
+        changesSession: statements.some(mayChangeSession),
         journalled:
           effective.length > 1 || effective.some((segment) => segment.runs === 'alone' || segment.rollsBack),
         resumes,
@@ -119,9 +122,7 @@ function planOne(
 }
 
 /** Text that our parser refuses is sent as it is, whole: the server may know better. */
-function unreadable(
-  text: string,
-): Pick<PlannedMigration, 'segments' | 'relations' | 'makesTemporary' | 'journalled'> {
+function unreadable(text: string): Omit<PlannedMigration, 'name' | 'checksum' | 'resumes'> {
   const whole = {
     statement: 1,
     offset: 0,
@@ -138,6 +139,7 @@ function unreadable(
     segments: [{ runs: 'alone', rollsBack: false, explicit: false, steps: [whole] }],
     relations: [],
     makesTemporary: false,
+    changesSession: true,
     journalled: true,
   };
 }

@@ -37,6 +37,8 @@ export interface MigrationRun {
   readonly signal: AbortSignal;
   readonly onStep: (step: Step) => void;
   readonly onRemark: (remark: string) => void;
+  /** Whether the session has its settings still: none of the migrations before may have changed them. */
+  readonly fresh: boolean;
   /** Prisma's lock is let go of before a statement that waits for snapshots, and taken again after it. */
   readonly releasePrismaLock: () => Promise<void>;
   readonly takePrismaLock: () => Promise<void>;
@@ -84,7 +86,7 @@ class Runner {
     this.#opened = resumes !== null;
     this.#journalled = run.migration.journalled || this.#opened;
     this.#queue = [...segments];
-    this.#fresh = freshSettings(run);
+    this.#fresh = run.fresh ? [] : freshSettings(run);
   }
 
   async run(): Promise<MigrationOutcome> {
@@ -114,7 +116,7 @@ class Runner {
   }
 
   async #freshen(): Promise<void> {
-    await this.#run.session.query(this.#fresh.join('; '));
+    if (this.#fresh.length > 0) await this.#run.session.query(this.#fresh.join('; '));
     this.#fresh = [];
   }
 

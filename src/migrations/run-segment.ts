@@ -97,6 +97,9 @@ async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
   const { session, segment } = run;
   const allowance = new LockAllowance(run);
   const chunks = chunksOf(segment.steps);
+  // A worker that is killed must not have its long statement committed behind its back: COMMIT follows in a message of
+  // its own.
+  if (chunks.at(-1)?.some((step) => !step.brief)) chunks.push([]);
   let locks: readonly HeldLock[] = [];
   try {
     for (const [index, steps] of chunks.entries()) {
@@ -146,8 +149,12 @@ function chunksOf(steps: readonly Step[]): Step[][] {
 /** The last commands of a segment's transaction. */
 const endOf = (run: SegmentRun): string[] =>
   run.segment.rollsBack
-    ? [heldLocksSql, 'rollback', asOurselves(run.after)]
-    : [heldLocksSql, ownRole, run.after, 'commit'];
+    ? ['rollback', asOurselves(run.after)]
+    : [...heldLocks(run), ownRole, run.after, 'commit'];
+
+/** Only what blocks others is worth a look. */
+const heldLocks = ({ segment }: SegmentRun): string[] =>
+  segment.steps.some((step) => step.blocks) ? [heldLocksSql] : [];
 
 const heldLocksSql = `select l.relation::regclass::text as relation, l.mode
    from pg_catalog.pg_locks l
@@ -189,8 +196,9 @@ async function send(
         completed += 1;
       }),
     );
-    // Nothing but our own commands follows the query for locks.
-    return outcomes.findLast((outcome) => outcome.command === 'SELECT')?.rows ?? [];
+    // Nothing but our own commands follows the query for locks; a SELECT of the file has other columns.
+    const held = outcomes.findLast((outcome) => outcome.command === 'SELECT')?.rows ?? [];
+    return held.filter((row) => row.relation !== undefined && row.mode !== undefined);
   } catch (error) {
     const step = message.stepAt(completed);
     const failure = waits.explain(error as AppError, run.signal);

@@ -142,6 +142,26 @@ export const setsSession = ({ kind, node, text }: Statement): boolean =>
     !(node.kind === 'VAR_SET_MULTI' && node.name === 'TRANSACTION')) ||
   (kind === 'SelectStmt' && /\bset_config\s*\(/i.test(text));
 
+/** They run no code of anybody's and set nothing, so that the session is afterwards as it was before. */
+const leavingSession = new Set([
+  'CreateStmt',
+  'AlterTableStmt',
+  'IndexStmt',
+  'CreateEnumStmt',
+  'AlterEnumStmt',
+  'CreateSchemaStmt',
+  'CreateSeqStmt',
+  'CreateFunctionStmt',
+  'RenameStmt',
+  'DropStmt',
+  'CommentStmt',
+  'TransactionStmt',
+]);
+
+/** Whether settings, the role or temporary objects may be others after the statement. */
+export const mayChangeSession = (statement: Statement): boolean =>
+  !leavingSession.has(statement.kind) || makesTemporary(statement);
+
 /** Would let go of the locks by which one deployment excludes another; in a function's body as far as its text shows. */
 export function dropsSessionLocks({ kind, node, text }: Statement): boolean {
   if (kind === 'DiscardStmt') return node.target === 'DISCARD_ALL';
