@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import type { TestProject } from 'vitest/node';
 import { availableMajors, launchServer, majors } from './launch.ts';
+import { hasPgbouncer } from './pgbouncer.ts';
 import { closeRunFolder, dropRunFolder, openRunFolder } from './run-folder.ts';
 
 declare module 'vitest' {
@@ -38,5 +39,6 @@ function demandEverything(): void {
     .filter((major) => !availableMajors.includes(major))
     .map((major) => `PostgreSQL ${major}`);
   if (spawnSync('redis-server', ['--version']).status !== 0) missing.push('redis-server');
+  if (!hasPgbouncer) missing.push('pgbouncer');
   if (missing.length > 0) throw new Error(`CI=true, and these are missing: ${missing.join(', ')}`);
 }
