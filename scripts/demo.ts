@@ -2,12 +2,9 @@
  * The main job, for real: starts Switchback on the embedded PostgreSQL and deploys examples/globalrx over HTTP, then a
  * migration that fails. Exits 1 when anything is not as it should be.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import path from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
-import { sign } from '../src/alerts/sinks/webhook.ts';
+import { Closing } from '../src/cli/closing.ts';
 import { heading, type Line, say, showProgress, table } from './demo/screen.ts';
-import { openStage, type Stage, type Webhook } from './demo/stage.ts';
+import { openStage, type Stage } from './demo/stage.ts';
 
 const database = 'globalrx';
 const lines: Line[] = [];
@@ -43,8 +40,8 @@ async function deployFirst(stage: Stage): Promise<void> {
     return { outcome: 'succeeded', value: null };
   });
   await timed('seed', async () => {
-    await stage.seed();
-    return { outcome: 'some 10,000 rows', value: null };
+    const rows = await stage.seed();
+    return { outcome: `${rows.toLocaleString('en')} rows`, value: null };
   });
   await stage.addMigrations(5);
 }
@@ -56,7 +53,7 @@ async function backUp(stage: Stage): Promise<void> {
     expect((await showProgress(stage.client.events(job))) === 'succeeded', 'the backup succeeds');
     const { body } = await stage.client.result(job);
     const { bytes } = body.result as { bytes: number };
-    return { outcome: `${bytes} bytes, verified`, value: null };
+    return { outcome: `${bytes.toLocaleString('en')} bytes, verified`, value: null };
   });
 }
 
@@ -108,11 +105,10 @@ async function checkHealth(stage: Stage): Promise<void> {
 async function deployBroken(stage: Stage): Promise<void> {
   heading('6. A sixth migration, which is broken');
   const before = await stage.picture();
-  const folder = path.join(stage.migrations, '20260301090000_require_phone');
-  await mkdir(folder);
-  await writeFile(
-    path.join(folder, 'migration.sql'),
-    '-- AlterTable\nALTER TABLE "customers" ADD COLUMN "phone" TEXT;\nUPDATE "customers" SET "status" = \'CLOSED\';\nALTER TABLE "customers" ALTER COLUMN "phone" SET NOT NULL;\n',
+  await stage.addMigration(
+    '20260301090000_require_phone',
+    '-- AlterTable\nALTER TABLE "customers" ADD COLUMN "phone" TEXT;\nUPDATE "customers" SET "status" = \'CLOSED\';\n' +
+      'ALTER TABLE "customers" ALTER COLUMN "phone" SET NOT NULL;\n',
   );
   await timed('deploy the broken one', async () => {
     const { job } = await start(stage, 'deployments');
@@ -123,14 +119,9 @@ async function deployBroken(stage: Stage): Promise<void> {
     return { outcome: `failed, as it should (${body.code})`, value: null };
   });
   await timed('alert', async () => {
-    const webhook = await receiveAlert(stage);
-    const { id, timestamp } = {
-      id: String(webhook.headers['webhook-id']),
-      timestamp: Number(webhook.headers['webhook-timestamp']),
-    };
-    const expected = sign(stage.secret, id, new Date(timestamp * 1000), webhook.body)['webhook-signature'];
-    expect(webhook.headers['webhook-signature'] === expected, 'the signature is right');
-    say(`  ${(JSON.parse(webhook.body) as { data: { title: string } }).data.title}`);
+    const { data } = await stage.receiver.next(20_000);
+    expect(data.condition === 'job-failed', 'the alert says that the job failed');
+    say(`  ${data.title}`);
     return { outcome: 'received, signature verified', value: null };
   });
   await timed('compare the database', async () => {
@@ -139,24 +130,24 @@ async function deployBroken(stage: Stage): Promise<void> {
   });
 }
 
-async function receiveAlert(stage: Stage): Promise<Webhook> {
-  for (const until = Date.now() + 20_000; Date.now() < until; await pause(50)) {
-    const [webhook] = stage.webhooks;
-    if (webhook !== undefined) return webhook;
-  }
-  throw new Error('no alert came within 20 s');
-}
-
 async function start(stage: Stage, operation: string): Promise<{ job: string }> {
   const { body } = await stage.client.post<{ job: { id: string } }>(`/api/${operation}`, { database });
   return { job: body.job.id };
 }
 
-const stage = await openStage();
+const closing = new Closing();
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => {
+    process.exitCode = 130;
+    void closing.close();
+  });
 try {
-  await demo(stage);
+  await demo(await openStage(closing));
+  heading('What happened');
+  table(lines);
+} catch (error) {
+  say(`\nThe demo stopped: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode ??= 1;
 } finally {
-  await stage.close();
+  await closing.close();
 }
-heading('What happened');
-table(lines);

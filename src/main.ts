@@ -6,22 +6,24 @@ import { up } from './cli/up.ts';
 import { work } from './cli/work.ts';
 import { AppError } from './errors.ts';
 
-const verbs: readonly [string, string, (file: string | undefined) => Promise<void> | void][] = [
+type Verb = readonly [name: string, description: string, run: (file?: string) => Promise<void> | void];
+
+const verbs: readonly Verb[] = [
   ['serve', 'run the HTTP API', serve],
   ['work', 'run a worker', work],
-  ['up', 'run both, on the embedded PostgreSQL when no control database is configured', up],
-  ['check-config', 'print the effective configuration without its secrets', checkConfig],
+  ['up', 'run both in one process, on the embedded PostgreSQL when no control database is configured', up],
+  ['check-config', 'print the effective configuration, without its secrets', checkConfig],
 ];
 
-const program = new Command('switchback').description(
-  'Deploys Prisma migrations to PostgreSQL, and can always go back.',
-);
+const program = new Command('switchback')
+  .description('Deploys Prisma migrations to PostgreSQL, and can always go back.')
+  .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 the configuration has faults.');
 for (const [name, description, run] of verbs)
   program
     .command(name)
     .description(description)
     .option('-c, --config <file>', 'the configuration file (default: switchback.config.json)')
-    .action(async (options: { config?: string }) => run(options.config));
+    .action(async ({ config }: { config?: string }) => run(config));
 
 try {
   await program.parseAsync();

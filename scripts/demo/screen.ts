@@ -7,23 +7,21 @@ const width = 30;
 export const say = (text: string): void => void process.stdout.write(`${text}\n`);
 export const heading = (text: string): void => say(`\n${text}`);
 
-/** Draws a job's progress from its events; returns how it ended. */
+const ends = ['succeeded', 'failed', 'cancelled'];
+
+/** Draws a job's progress from its events; returns how it ended. Without a terminal: a line for each finished step. */
 export async function showProgress(events: AsyncIterable<JobEvent>): Promise<string> {
   let end = '';
-  let lastStep = '';
   let percent = 0;
   for await (const { type, body } of events) {
-    end = type;
-    percent = Math.max(
-      percent,
-      body.percent ??
-        ((body.index ?? 0) / (body.of ?? 1)) * 100 - (type === 'step-started' ? 100 / (body.of ?? 1) : 0),
-    );
-    if (type === 'succeeded') percent = 100;
-    const line = `  ${bar(percent)} ${percent.toFixed(0).padStart(3)} %  ${body.step ?? lastStep}${body.message === undefined ? '' : `: ${body.message}`}`;
-    if (moving) process.stdout.write(`\r\x1b[K${line.slice(0, (process.stdout.columns ?? 100) - 1)}`);
-    else if (type === 'step-finished' || type === 'succeeded' || type === 'failed') say(line.slice(0, 110));
-    lastStep = body.step ?? lastStep;
+    const { step, index, of } = body;
+    if (type === 'progress') percent = body.percent ?? percent;
+    if (type === 'step-finished' && index !== undefined && of !== undefined) percent = (index / of) * 100;
+    const ended = ends.includes(type);
+    if (ended) end = type;
+    const line = `  ${bar(percent)} ${percent.toFixed(0).padStart(3)} %  ${ended ? type : (step ?? '')}`;
+    if (moving) process.stdout.write(`\r\x1b[K${line}`);
+    else if (type === 'step-finished' || ended) say(line);
   }
   if (moving) say('');
   return end;

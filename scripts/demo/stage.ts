@@ -1,149 +1,99 @@
-/** What the demo runs on: the embedded server, Switchback, a copy of the example, a receiver of webhooks. */
+/** What the demo runs on: the embedded server, Switchback, a copy of the example, a receiver of alerts. */
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Closing } from '../../src/cli/closing.ts';
 import { openLog } from '../../src/cli/log.ts';
-import { startUp } from '../../src/cli/up.ts';
+import { startAll } from '../../src/cli/services.ts';
 import { configSchema } from '../../src/config.ts';
-import { withSession } from '../../src/db/session.ts';
-import { parseTarget } from '../../src/db/target.ts';
 import { startEmbedded } from '../../src/embedded/embedded.ts';
 import { Client } from './client.ts';
+import { type Receiver, startReceiver } from './receiver.ts';
+import { countRows, inDatabase, takePicture } from './target.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const example = path.join(root, 'examples/globalrx');
-
-export interface Webhook {
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-}
 
 export interface Stage {
   readonly client: Client;
   readonly url: string;
   readonly dataFolder: string;
-  readonly migrations: string;
-  readonly secret: string;
-  readonly webhooks: readonly Webhook[];
-  /** Puts migrations of the example into the database's directory. */
+  readonly receiver: Receiver;
+  /** Makes the database's directory hold the example's first migrations, in the order in which they are applied. */
   addMigrations(count: number): Promise<string[]>;
-  seed(): Promise<void>;
-  /** Every table's columns and number of rows, to compare. */
+  addMigration(name: string, sql: string): Promise<void>;
+  /** Fills the application's tables; returns the number of rows. */
+  seed(): Promise<number>;
+  /** All that can be seen of the application's database, to compare. */
   picture(): Promise<string>;
-  close(): Promise<void>;
 }
 
-export async function openStage(): Promise<Stage> {
+/** Sets everything up; what has to be closed goes to `closing`. */
+export async function openStage(closing: Closing): Promise<Stage> {
   const folder = path.join(root, '.switchback/demo');
   const migrations = path.join(folder, 'migrations');
-  await rm(migrations, { recursive: true, force: true });
+  const backups = path.join(folder, 'backups');
+  for (const leftover of [migrations, backups]) await rm(leftover, { recursive: true, force: true });
   await mkdir(migrations, { recursive: true });
-  await cp(
-    path.join(example, 'prisma/migrations/migration_lock.toml'),
-    path.join(migrations, 'migration_lock.toml'),
-  );
-  const embedded = await startEmbedded(path.join(folder, 'data'));
-  const receiver = await startReceiver();
-  const database = await freshDatabase(await embedded.database('postgres'), 'globalrx');
+  const embedded = await startEmbedded(path.join(folder, 'postgresql'));
+  closing.add(() => embedded.stop());
+  await dropDatabases(await embedded.database('postgres'), ['switchback', 'globalrx']);
+  const database = await embedded.database('globalrx');
   const secret = `whsec_${randomBytes(24).toString('base64')}`;
+  const receiver = await startReceiver(secret);
+  closing.add(() => receiver.close());
   const token = `sb_${randomBytes(32).toString('base64url')}`;
   const parsed = configSchema.parse({
     http: { port: 0 },
     controlDatabase: { url: await embedded.database('switchback') },
-    databases: [{ name: 'globalrx', url: database, migrations, environment: 'demo', healthUrls: [] }],
-    tokens: [{ name: 'demo', sha256: createHash('sha256').update(token).digest('hex'), scopes: ['admin'] }],
+    databases: [{ name: 'globalrx', url: database, migrations, environment: 'demo' }],
+    tokens: [{ name: 'demo', sha256: createHash('sha256').update(token).digest('hex'), scopes: ['operate'] }],
     alerts: {
       sinks: [{ type: 'webhook', name: 'demo', url: receiver.url, secret, allowPrivateAddresses: true }],
     },
-    backups: { store: { type: 'file', directory: path.join(folder, 'backups') } },
+    backups: { store: { type: 'file', directory: backups } },
   });
-  const running = await startUp({ ...parsed, file: null }, openLog('silent'));
+  const url = await startAll(
+    { ...parsed, file: null },
+    openLog('silent'),
+    closing,
+    new AbortController().signal,
+  );
   return {
-    client: new Client(running.url, token),
-    url: running.url,
+    client: new Client(url, token),
+    url,
     dataFolder: embedded.folder,
-    migrations,
-    secret,
-    webhooks: receiver.webhooks,
+    receiver,
     addMigrations: (count) => addMigrations(migrations, count),
-    seed: () =>
-      inDatabase(
-        database,
-        async (query) => void (await query(await readFile(path.join(example, 'seed.sql'), 'utf8'))),
-      ),
-    picture: () => takePicture(database),
-    async close() {
-      await running.stop();
-      await receiver.close();
-      await embedded.stop();
+    addMigration: (name, sql) => addMigration(migrations, name, sql),
+    async seed() {
+      const sql = await readFile(path.join(example, 'seed.sql'), 'utf8');
+      await inDatabase(database, (session) => session.query(sql));
+      return countRows(database);
     },
+    picture: () => takePicture(database),
   };
 }
 
-/** The first `count` folders, in the order in which Prisma applies them. */
+const dropDatabases = (admin: string, names: readonly string[]): Promise<void> =>
+  inDatabase(admin, async (session) => {
+    for (const name of names) await session.query(`drop database if exists ${name} with (force)`);
+  });
+
 async function addMigrations(directory: string, count: number): Promise<string[]> {
   const source = path.join(example, 'prisma/migrations');
   const entries = await readdir(source, { withFileTypes: true });
   const names = entries
     .filter((entry) => entry.isDirectory())
     .map((entry) => entry.name)
-    .sort((a, b) => a.localeCompare(b, 'en'))
+    .sort((one, other) => one.localeCompare(other, 'en'))
     .slice(0, count);
-  for (const name of names)
+  for (const name of ['migration_lock.toml', ...names])
     await cp(path.join(source, name), path.join(directory, name), { recursive: true });
   return names;
 }
 
-type Query = (sql: string) => Promise<{ rows: Record<string, unknown>[] }>;
-
-const inDatabase = <T>(url: string, work: (query: Query) => Promise<T>): Promise<T> =>
-  withSession(parseTarget(url), { applicationName: 'demo' }, (session) => work((sql) => session.query(sql)));
-
-async function freshDatabase(admin: string, name: string): Promise<string> {
-  await inDatabase(admin, async (query) => {
-    await query(`drop database if exists ${name} with (force)`);
-    await query(`create database ${name}`);
-  });
-  const url = new URL(admin);
-  url.pathname = `/${name}`;
-  return url.href;
-}
-
-function takePicture(url: string): Promise<string> {
-  return inDatabase(url, async (query) => {
-    const columns = await query(
-      `select table_name, string_agg(column_name || ' ' || data_type || ' ' || is_nullable || coalesce(' ' || column_default, ''), ', ' order by ordinal_position) as columns
-         from information_schema.columns where table_schema = 'public' and table_name <> '_prisma_migrations' group by 1 order by 1`,
-    );
-    const tables = columns.rows.map(
-      (row) => `select '${String(row.table_name)}' as name, count(*) from "${String(row.table_name)}"`,
-    );
-    return JSON.stringify([columns.rows, (await query(tables.join(' union all '))).rows]);
-  });
-}
-
-async function startReceiver(): Promise<{ url: string; webhooks: Webhook[]; close(): Promise<void> }> {
-  const webhooks: Webhook[] = [];
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      webhooks.push({ headers: request.headers, body: Buffer.concat(chunks).toString('utf8') });
-      response.end();
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  return {
-    url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/alerts`,
-    webhooks,
-    async close() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
+async function addMigration(directory: string, name: string, sql: string): Promise<void> {
+  await mkdir(path.join(directory, name));
+  await writeFile(path.join(directory, name, 'migration.sql'), sql);
 }

@@ -1,18 +1,21 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { TokenConfig } from '../config.ts';
+import { keepSecret } from '../embedded/keep-secret.ts';
 
-/** The token of a first run: made once, kept in a file that only its owner can read. */
-export async function firstToken(
-  dataDirectory: string,
-): Promise<{ token: string; config: TokenConfig; file: string }> {
-  const file = path.join(dataDirectory, 'token');
+export interface FirstToken {
+  readonly token: string;
+  /** Where it is kept. */
+  readonly file: string;
+  readonly config: TokenConfig;
+}
+
+/** The token of a first run, which may do everything: made once, and kept in a file that only its owner can read. */
+export async function firstToken(dataDirectory: string): Promise<FirstToken> {
   await mkdir(dataDirectory, { recursive: true });
-  if (!existsSync(file))
-    await writeFile(file, `sb_${randomBytes(32).toString('base64url')}`, { mode: 0o600 });
-  const token = (await readFile(file, 'utf8')).trim();
+  const file = path.join(dataDirectory, 'token');
+  const token = await keepSecret(file, () => `sb_${randomBytes(32).toString('base64url')}`);
   const sha256 = createHash('sha256').update(token).digest('hex');
   return { token, file, config: { name: 'first', sha256, scopes: ['admin'], databases: ['*'] } };
 }

@@ -1,22 +1,22 @@
 import pino, { type Logger } from 'pino';
 
-/** JSON lines on standard output, without what must never stand in a log. */
+/** What must never stand in a log: credentials, and the row values in PostgreSQL's DETAIL. */
+const secrets = [
+  'authorization',
+  '*.authorization',
+  '*.headers.authorization',
+  'password',
+  '*.password',
+  'secret',
+  '*.secret',
+  'url',
+  '*.url',
+  'err.detail',
+  'err.where',
+  'err.details.detail',
+  'err.details.where',
+];
+
+/** JSON lines on standard output. */
 export const openLog = (level: string): Logger =>
-  pino({
-    name: 'switchback',
-    level,
-    redact: {
-      paths: [
-        'authorization',
-        '*.authorization',
-        'req.headers.authorization',
-        'password',
-        '*.password',
-        'secret',
-        '*.secret',
-        'url',
-        '*.url',
-      ],
-      censor: '[redacted]',
-    },
-  });
+  pino({ name: 'switchback', level, redact: { paths: secrets, censor: '[redacted]' } });

@@ -1,18 +1,16 @@
-import { buildApp } from '../api/app.ts';
 import { loadConfig } from '../config.ts';
 import { openLog } from './log.ts';
-import { openDependencies } from './open.ts';
-import { untilStopped } from './until-stopped.ts';
+import { runUntilStopped } from './run-until-stopped.ts';
+import { openDependencies, startApi } from './services.ts';
 
-/** `switchback serve`: the HTTP API, until SIGINT or SIGTERM. */
+/** `switchback serve`: the HTTP API. */
 export async function serve(file: string | undefined): Promise<void> {
-  const stopped = untilStopped();
   const config = loadConfig(undefined, { file });
   const log = openLog(config.logLevel);
-  const opened = await openDependencies(config, log);
-  const app = await buildApp(opened.deps);
-  await app.listen({ host: config.http.host, port: config.http.port });
-  log.info({ signal: await stopped }, 'stopping');
-  await app.close();
-  await opened.close();
+  await runUntilStopped(async (closing, stopping) => {
+    const deps = await openDependencies(config, log, closing, stopping);
+    log.info({ address: await startApi(deps, closing) }, 'serving');
+    return {};
+  });
+  log.info('stopped');
 }

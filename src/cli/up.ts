@@ -1,92 +1,59 @@
-import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Logger } from 'pino';
-import { buildApp } from '../api/app.ts';
 import { type Config, configSchema, loadConfig } from '../config.ts';
 import { type Embedded, startEmbedded } from '../embedded/embedded.ts';
-import { startWorker } from '../jobs/worker.ts';
+import { AppError } from '../errors.ts';
 import { firstToken } from './first-token.ts';
+import { greeting } from './greeting.ts';
 import { openLog } from './log.ts';
-import { openDependencies } from './open.ts';
-import { untilStopped } from './until-stopped.ts';
+import { runUntilStopped } from './run-until-stopped.ts';
+import { startAll } from './services.ts';
 
-export interface Up {
-  readonly url: string;
-  stop(): Promise<void>;
-}
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** `switchback up`: API and worker in one process, on the embedded PostgreSQL where no control database is configured. */
+/** `switchback up`: API and worker in one process, on the embedded PostgreSQL when no control database is configured. */
 export async function up(file: string | undefined): Promise<void> {
-  const stopped = untilStopped();
   const config = loadConfig(undefined, { file });
-  const embedded = config.controlDatabase === undefined ? await startEmbedded(config.dataDirectory) : null;
-  try {
+  await runUntilStopped(async (closing, stopping) => {
+    closing.add(async () => say('Switchback has stopped.'));
+    const embedded =
+      config.controlDatabase === undefined
+        ? await startEmbedded(path.join(config.dataDirectory, 'postgresql'))
+        : null;
+    if (embedded !== null) closing.add(() => embedded.stop());
     const first = config.tokens.length === 0 ? await firstToken(config.dataDirectory) : null;
-    const complete = await completeConfig(config, embedded, first === null ? config.tokens : [first.config]);
-    const running = await startUp(complete, openLog(config.logLevel));
-    print(running.url, complete, embedded, first);
-    await stopped;
-    process.stdout.write('\nStopping: jobs under way are finished or handed back.\n');
-    await running.stop();
-  } finally {
-    await embedded?.stop();
-  }
+    const complete = {
+      ...(embedded === null ? config : await onEmbedded(config, embedded)),
+      tokens: first === null ? config.tokens : [first.config],
+    };
+    const url = await startAll(complete, openLog(config.logLevel), closing, stopping);
+    for (const line of greeting({ url, embedded, first, databases: complete.databases })) say(line);
+    closing.add(async () => say('\nStopping: jobs under way are finished, or handed back to the queue.'));
+    return embedded === null ? {} : { broken: whenGone(embedded) };
+  });
 }
 
-/** Starts API and worker. */
-export async function startUp(config: Config, log: Logger): Promise<Up> {
-  const opened = await openDependencies(config, log);
-  const app = await buildApp(opened.deps);
-  const url = await app.listen({ host: config.http.host, port: config.http.port });
-  const worker = await startWorker(opened.deps);
+/** The configuration with the embedded server as control database, and without a file the example to try it on. */
+async function onEmbedded(config: Config, embedded: Embedded): Promise<Config> {
+  const controlDatabase = { url: await embedded.database('switchback') };
   return {
-    url,
-    async stop() {
-      await app.close();
-      await worker.stop();
-      await opened.close();
-    },
+    ...config,
+    controlDatabase,
+    databases: config.file === null ? await exampleDatabase(embedded) : config.databases,
   };
 }
 
-async function completeConfig(
-  config: Config,
-  embedded: Embedded | null,
-  tokens: Config['tokens'],
-): Promise<Config> {
-  if (embedded === null) return { ...config, tokens };
-  const controlDatabase = { url: await embedded.database('switchback') };
-  const databases = config.databases.length > 0 ? config.databases : await exampleDatabase(embedded);
-  return { ...config, tokens, controlDatabase, databases };
-}
-
-/** The customer's case, so that a first run has something to deploy. */
 async function exampleDatabase(embedded: Embedded): Promise<Config['databases']> {
   const migrations = fileURLToPath(new URL('../../examples/globalrx/prisma/migrations', import.meta.url));
-  if (!existsSync(migrations)) return [];
   const url = await embedded.database('globalrx');
-  return configSchema.parse({ databases: [{ name: 'globalrx', url, migrations, environment: 'example' }] })
-    .databases;
+  const databases = [{ name: 'globalrx', url, migrations, environment: 'example' }];
+  return configSchema.parse({ databases }).databases;
 }
 
-function print(
-  url: string,
-  config: Config,
-  embedded: Embedded | null,
-  first: { token: string; file: string } | null,
-): void {
-  const [database] = config.databases;
-  const lines = [
-    `Switchback is up: ${url}`,
-    ...(embedded === null ? [] : [`Embedded PostgreSQL: data in ${embedded.folder}`]),
-    ...(first === null ? [] : [`Token: ${first.token} (kept in ${first.file})`]),
-    ...(first === null || database === undefined
-      ? []
-      : [
-          'Try:',
-          `  curl -H "authorization: Bearer ${first.token}" -H "content-type: application/json" -d '{"database":"${database.name}"}' ${url}/api/deployments`,
-        ]),
-    'Ctrl-C stops it.',
-  ];
-  process.stdout.write(`${lines.join('\n')}\n`);
+async function whenGone(embedded: Embedded): Promise<never> {
+  await embedded.gone;
+  throw new AppError(
+    'EMBEDDED_START_FAILED',
+    `The embedded PostgreSQL has ended. Its data is in ${embedded.folder}; start Switchback again.`,
+  );
 }

@@ -8,6 +8,7 @@ import { withSession } from '../db/session.ts';
 import { parseTarget } from '../db/target.ts';
 import { findBinaries, reachableBinaries } from './binaries.ts';
 import { claim } from './claim.ts';
+import { keepSecret } from './keep-secret.ts';
 import { stopOrphan } from './orphan.ts';
 import { type OsUser, serverUser } from './os-user.ts';
 import { makePlace } from './place.ts';
@@ -57,7 +58,9 @@ export async function startEmbedded(wanted: string): Promise<Embedded> {
 }
 
 async function start(folder: string, user: OsUser | null): Promise<Server> {
-  const password = await keep(path.join(folder, 'password'), () => randomBytes(24).toString('base64url'));
+  const password = await keepSecret(path.join(folder, 'password'), () =>
+    randomBytes(24).toString('base64url'),
+  );
   const portFile = path.join(folder, 'port');
   const port = await freePort(existsSync(portFile) ? Number(await readFile(portFile, 'utf8')) : 0);
   const server = await startServer({
@@ -70,11 +73,6 @@ async function start(folder: string, user: OsUser | null): Promise<Server> {
   });
   await writeFile(portFile, String(port));
   return server;
-}
-
-async function keep(file: string, make: () => string): Promise<string> {
-  if (!existsSync(file)) await writeFile(file, make(), { mode: 0o600 });
-  return readFile(file, 'utf8');
 }
 
 async function ensureDatabase(server: Server, name: string): Promise<string> {
