@@ -6,6 +6,7 @@ export interface JobFact {
   readonly job: {
     readonly id: string;
     readonly kind: string;
+    readonly queue: string;
     readonly database: string | null;
     readonly step: string | null;
     readonly requestedBy: string;

@@ -1,7 +1,7 @@
 import { v7 as newId } from 'uuid';
-import type { Control } from '../db/control/control.ts';
-import { isUniqueViolation } from '../db/control/errors.ts';
-import { appendEvent, toJson } from '../db/control/job-rows.ts';
+import type { Control, ControlTransaction } from '../db/control/control.ts';
+import { isExclusion } from '../db/control/errors.ts';
+import { appendEvent, endJob, type Job, toJson } from '../db/control/job-rows.ts';
 import { AppError, toAppError } from '../errors.ts';
 import type { JobKind } from './define-job.ts';
 import type { JobQueue } from './queue.ts';
@@ -45,57 +45,48 @@ async function insert<Payload>(
   kind: JobKind<string, Payload>,
   job: { id: string; database: string | null; payload: Payload; requestedBy: string },
 ): Promise<string> {
-  try {
-    return await control.prisma.$transaction(async (transaction) => {
-      await transaction.job.create({
-        data: {
-          ...job,
-          kind: kind.name,
-          queue: kind.queue,
-          exclusive: kind.exclusive,
-          payload: toJson(job.payload),
-        },
+  for (;;) {
+    try {
+      return await control.prisma.$transaction((transaction) => insertOnce(transaction, kind, job));
+    } catch (error) {
+      if (!isExclusion(error)) throw error;
+      const first = await control.prisma.job.findFirst({
+        where: { database: job.database, exclusive: true, state: { in: ['queued', 'running'] } },
       });
-      await appendEvent(
-        transaction,
-        { jobId: job.id, attempt: 0 },
-        { type: 'queued', body: { kind: kind.name, requestedBy: job.requestedBy } },
-      );
-      return kind.record(transaction, job);
-    });
-  } catch (error) {
-    if (isUniqueViolation(error) && kind.exclusive) throw await busy(control, job.database);
-    throw error;
+      // Where there is none it has finished since, and the way is free.
+      if (first !== null) throw busy(first);
+    }
   }
 }
 
-async function busy(control: Control, database: string | null): Promise<AppError> {
-  const first = await control.prisma.job.findFirst({
-    where: { database, exclusive: true, state: { in: ['queued', 'running'] } },
+async function insertOnce<Payload>(
+  transaction: ControlTransaction,
+  kind: JobKind<string, Payload>,
+  job: { id: string; database: string | null; payload: Payload; requestedBy: string },
+): Promise<string> {
+  const { name, queue, exclusive } = kind;
+  await transaction.job.create({
+    data: { ...job, kind: name, queue, exclusive, payload: toJson(job.payload) },
   });
-  const which =
-    first === null
-      ? 'which has just finished: try again'
-      : `${first.kind} ${first.id}, ${first.state}, requested by ${first.requestedBy}`;
-  return new AppError(
-    'DATABASE_BUSY',
-    `${database} is busy with another operation: ${which}. Nothing was started.`,
-    { database, job: first?.id ?? null, kind: first?.kind ?? null },
+  const { requestedBy } = job;
+  await appendEvent(
+    transaction,
+    { jobId: job.id, attempt: 0 },
+    { type: 'queued', body: { kind: name, requestedBy } },
   );
+  return kind.record(transaction, job);
 }
+
+const busy = ({ id, kind, state, database, requestedBy }: Job): AppError =>
+  new AppError(
+    'DATABASE_BUSY',
+    `${database} is busy with another operation: ${kind} ${id}, ${state}, requested by ${requestedBy}. Nothing was started.`,
+    { database, job: id, kind },
+  );
 
 /** A job that never reached the queue is failed for good; only a crash before this line leaves it queued. */
 async function failQueued(control: Control, jobId: string, error: AppError): Promise<void> {
-  await control.prisma.$transaction(async (transaction) => {
-    const { count } = await transaction.job.updateMany({
-      where: { id: jobId, state: 'queued', attempt: 0 },
-      data: { state: 'failed', finishedAt: new Date(), error: toJson(error.toRecord()) },
-    });
-    if (count === 1)
-      await appendEvent(
-        transaction,
-        { jobId, attempt: 0 },
-        { type: 'failed', body: { error: error.toRecord() } },
-      );
-  });
+  await control.prisma.$transaction((transaction) =>
+    endJob(transaction, { jobId, attempt: 0 }, 'queued', { state: 'failed', error: error.toRecord() }),
+  );
 }

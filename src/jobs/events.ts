@@ -62,8 +62,8 @@ async function* follow(
   signal: AbortSignal,
 ): AsyncGenerator<StoredEvent> {
   let place = after;
-  while (!signal.aborted) {
-    const looks = reader.looks;
+  while (!signal.aborted && !reader.closed) {
+    const { looks, over } = reader;
     const events = reader.since(place) ?? (await readEvents(control.prisma, jobId, place, pageSize));
     for (const event of events) {
       yield event;
@@ -71,24 +71,18 @@ async function* follow(
       if (terminalStates.includes(event.type)) return;
     }
     if (events.length > 0) continue;
-    if (await isOver(control, jobId, place)) return;
+    if (over) return;
     await reader.changed(looks, signal);
   }
-}
-
-/** Whoever asks for events after the last one of a finished job would wait for ever. */
-async function isOver(control: Control, jobId: string, place: number): Promise<boolean> {
-  const job = await control.prisma.job.findUnique({
-    where: { id: jobId },
-    select: { state: true, lastEvent: true },
-  });
-  return job === null || (terminalStates.includes(job.state) && place >= job.lastEvent);
 }
 
 class Reader {
   clients = 0;
   /** Counts the looks at the table that are done: a client waits for one that it has not seen. */
   looks = 0;
+  /** Nothing will follow what is kept: the job has ended, or is gone. */
+  over = false;
+  closed = false;
   readonly #control: Control;
   readonly #jobId: string;
   readonly #timer: NodeJS.Timeout;
@@ -96,7 +90,6 @@ class Reader {
   #events: StoredEvent[] = [];
   #looking = false;
   #again = false;
-  #closed = false;
 
   constructor(control: Control, jobId: string) {
     this.#control = control;
@@ -107,8 +100,9 @@ class Reader {
 
   /** What is kept after a place, or null when the place lies before it. */
   since(place: number): StoredEvent[] | null {
+    if (this.looks === 0) return [];
     const [first] = this.#events;
-    if (first === undefined || place < first.number - 1) return null;
+    if (first !== undefined && place < first.number - 1) return null;
     return this.#events.filter((event) => event.number > place);
   }
 
@@ -120,7 +114,7 @@ class Reader {
 
   /** Resolves when the table was looked at again, or the client goes. */
   changed(seen: number, signal: AbortSignal): Promise<void> {
-    if (this.looks !== seen || this.#closed || signal.aborted) return Promise.resolve();
+    if (this.looks !== seen || this.closed || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const done = (): void => {
         this.#waiting.delete(done);
@@ -133,7 +127,7 @@ class Reader {
   }
 
   close(): void {
-    this.#closed = true;
+    this.closed = true;
     clearInterval(this.#timer);
     this.#wake();
   }
@@ -145,13 +139,17 @@ class Reader {
       // While the table cannot be read there is nothing to tell; the timer looks again.
       const [page] = await Promise.allSettled([this.#page()]);
       if (page.status === 'fulfilled' && page.value === pageSize) this.#again = true;
-    } while (this.#again && !this.#closed);
+    } while (this.#again && !this.closed);
     this.#looking = false;
   }
 
   async #page(): Promise<number> {
     const last = this.#events.at(-1)?.number ?? (await this.#lastBefore());
     const events = await readEvents(this.#control.prisma, this.#jobId, last, pageSize);
+    const end = events.at(-1) ?? this.#events.at(-1);
+    this.over =
+      (end !== undefined && terminalStates.includes(end.type)) ||
+      (events.length === 0 && (await this.#isOver(last)));
     this.#events = [...this.#events, ...events].slice(-kept);
     this.looks += 1;
     this.#wake();
@@ -160,11 +158,20 @@ class Reader {
 
   /** A reader that begins on a long log keeps its end only. */
   async #lastBefore(): Promise<number> {
-    const job = await this.#control.prisma.job.findUnique({
+    return Math.max(0, ((await this.#job())?.lastEvent ?? 0) - kept);
+  }
+
+  /** Whoever asks for events after the last one of a job would wait for ever. */
+  async #isOver(last: number): Promise<boolean> {
+    const job = await this.#job();
+    return job === null || (terminalStates.includes(job.state) && job.lastEvent <= last);
+  }
+
+  #job(): Promise<{ state: string; lastEvent: number } | null> {
+    return this.#control.prisma.job.findUnique({
       where: { id: this.#jobId },
-      select: { lastEvent: true },
+      select: { state: true, lastEvent: true },
     });
-    return Math.max(0, (job?.lastEvent ?? 0) - kept);
   }
 
   #wake(): void {

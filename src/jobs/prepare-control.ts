@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import { withSession } from '../db/session.ts';
 import { parseTarget } from '../db/target.ts';
 import { AppError, toAppError } from '../errors.ts';
@@ -10,7 +11,7 @@ import { makePlan } from '../migrations/plan.ts';
 import { readDirectory } from '../migrations/read.ts';
 import { loadParser } from '../sql/parse.ts';
 
-const directory = new URL('../../prisma/migrations', import.meta.url).pathname;
+const directory = fileURLToPath(new URL('../../prisma/migrations', import.meta.url));
 
 /**
  * Brings Switchback's own tables up to date, with Switchback's own engine. Several processes may start at once: the
@@ -59,7 +60,7 @@ export async function prepareControl(url: string, signal: AbortSignal): Promise<
 const foreignDatabase = (database: string, migration: string | null): AppError =>
   new AppError(
     'CONTROL_DATABASE_FOREIGN',
-    `${database} belongs to another application: ${migration === null ? 'it has tables but no history of ours' : `its history holds ${migration}`}. ` +
+    `${database} belongs to another application: ${migration === null ? 'it has tables but no history of ours' : `its history holds ${migration}, which is none of ours, or of a later version's`}. ` +
       'Nothing was done. Give Switchback a database of its own in SWITCHBACK_DATABASE_URL.',
     { migration },
   );

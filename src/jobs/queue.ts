@@ -113,13 +113,8 @@ interface Backend {
 }
 
 function redisBackend({ url, prefix }: { url: string; prefix: string }): Backend {
-  // A producer must fail at once when Redis is away; a worker waits until it is back.
-  const producer = {
-    ...redisConnection(url),
-    enableOfflineQueue: true,
-    maxRetriesPerRequest: 1,
-    connectTimeout: answerWithinMs,
-  };
+  // A producer's command fails when Redis does not come back at the first try; a worker's waits for it.
+  const producer = { ...redisConnection(url), maxRetriesPerRequest: 1 };
   return {
     queue: (name) => quiet(new Queue(name, { connection: producer, prefix })),
     worker: (name, concurrency, handle) =>
@@ -135,11 +130,14 @@ function redisBackend({ url, prefix }: { url: string; prefix: string }): Backend
 function redisConnection(text: string): RedisOptions {
   const url = new URL(text);
   return {
-    host: url.hostname,
+    host: url.hostname.replace(/^\[|\]$/g, ''),
     port: Number(url.port || 6379),
     username: decodeURIComponent(url.username) || undefined,
     password: decodeURIComponent(url.password) || undefined,
     db: Number(url.pathname.slice(1) || 0),
+    connectTimeout: answerWithinMs,
+    // BullMQ's own way to wait grows to 20 s, and so long the first requests after an outage would fail.
+    retryStrategy: (times) => Math.min(1_000, 100 * times),
     ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
   };
 }
@@ -151,7 +149,8 @@ function postgresBackend({ url, prefix }: { url: string; prefix: string }): Back
     ...poolConfig(target),
     password: target.libpqEnvironment.PGPASSWORD,
     application_name: 'switchback:queue',
-    schema: prefix,
+    // A schema's name may hold no hyphen in BullMQ.
+    schema: prefix.replaceAll('-', '_'),
     migrate: true,
     max,
     connectionTimeoutMillis: answerWithinMs,
@@ -197,7 +196,5 @@ async function orUnavailable<T>(url: string, work: Promise<T>): Promise<T> {
     );
   } finally {
     late.abort();
-    // The loser of the race has nobody else to look at its rejection.
-    await Promise.race([Promise.allSettled([timeout]), Promise.resolve()]);
   }
 }

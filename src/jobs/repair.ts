@@ -1,45 +1,63 @@
-/** What a crash leaves is found in the rows, by any worker: nothing depends on a timer of the process that died. */
+/**
+ * What a crash leaves is found in the rows, by any worker: nothing depends on a timer of the process that died. Each
+ * change is guarded by the row's own state, so that several workers may do a pass at once.
+ */
 import { raiseAlerts } from '../alerts/raise.ts';
-import { appendEvent, finishJob, type Job, requeueJob } from '../db/control/job-rows.ts';
+import { databaseTime, type Job, terminalStates } from '../db/control/job-rows.ts';
 import { AppError } from '../errors.ts';
 import type { JobKind } from './define-job.ts';
 import type { JobDependencies } from './dependencies.ts';
-import type { QueueEntry } from './queue.ts';
+import { addEntries, type DueEntry, deliveryEntries, nextEntry } from './entries.ts';
+import { runningMs, settle } from './settle.ts';
 
 /** A row that has been due this long and is still queued may have lost its queue entry. */
 const lostAfterMs = 10_000;
+/** A job that takes its worker down with it every time is given up after so many. */
+const mostInterruptions = 10;
 const batch = 200;
-const hour = 3_600_000;
 
-/** One pass. Each change is guarded by the row's own state, so that several workers may do it at once. */
+/** One pass over what has to be put right soon. Rows come first, so that a queue that is away keeps nothing from them. */
 export async function repair(
   deps: JobDependencies,
   kinds: readonly JobKind[],
-  options: { staleMs: number },
+  { staleMs }: { staleMs: number },
 ): Promise<void> {
-  await takeOverStale(deps, kinds, options.staleMs);
-  await addLost(deps);
-  await tellOverdue(deps);
-  await prune(deps);
+  const now = await databaseTime(deps.control.prisma);
+  await addEntries(deps, [
+    ...(await takeOverStale(deps, kinds, now - staleMs)),
+    ...(await tellOverdue(deps, now)),
+    ...(await findLost(deps, now - lostAfterMs)),
+  ]);
 }
 
 async function takeOverStale(
   deps: JobDependencies,
   kinds: readonly JobKind[],
-  staleMs: number,
-): Promise<void> {
+  before: number,
+): Promise<DueEntry[]> {
   const stale = await deps.control.prisma.job.findMany({
-    where: { state: 'running', heartbeatAt: { lt: new Date(Date.now() - staleMs) } },
+    where: {
+      state: 'running',
+      kind: { in: kinds.map(({ name }) => name) },
+      heartbeatAt: { lt: new Date(before) },
+    },
     take: batch,
   });
+  const entries: DueEntry[] = [];
   for (const job of stale) {
-    const resumes = kinds.find((kind) => kind.name === job.kind)?.whenInterrupted === 'resume';
-    const deliveries = await (resumes ? handOver(deps, job) : giveUp(deps, job));
-    for (const entry of deliveries) await deps.queue.add(entry.queue, entry);
+    const kind = kinds.find(({ name }) => name === job.kind);
+    const resumes = kind?.whenInterrupted === 'resume' && job.attempt < kind.attempts + mostInterruptions;
+    const error = interrupted(job);
+    entries.push(
+      ...(await settle(
+        deps,
+        job,
+        resumes ? { state: 'queued', error, delayMs: 0 } : { state: 'failed', error },
+      )),
+    );
   }
+  return entries;
 }
-
-type Delivery = QueueEntry & { readonly queue: 'operations' | 'signals' };
 
 const interrupted = (job: Job): AppError =>
   new AppError(
@@ -48,87 +66,62 @@ const interrupted = (job: Job): AppError =>
     { worker: job.worker, step: job.step },
   );
 
-function handOver(deps: JobDependencies, job: Job): Promise<Delivery[]> {
-  const attempt = { jobId: job.id, attempt: job.attempt };
-  return deps.control.prisma.$transaction(async (transaction) => {
-    if (!(await requeueJob(transaction, attempt, new Date()))) return [];
-    await appendEvent(transaction, attempt, {
-      type: 'requeued',
-      body: { error: interrupted(job).toRecord(), delayMs: 0 },
-    });
-    return [{ queue: queueOf(job), jobId: job.id, attempt: job.attempt + 1 }];
-  });
-}
-
-function giveUp(deps: JobDependencies, job: Job): Promise<Delivery[]> {
-  const attempt = { jobId: job.id, attempt: job.attempt };
-  const error = interrupted(job).toRecord();
-  return deps.control.prisma.$transaction(async (transaction) => {
-    if (!(await finishJob(transaction, attempt, { state: 'failed', error }))) return [];
-    await appendEvent(transaction, attempt, { type: 'failed', body: { error } });
-    const runningMs = Date.now() - (job.startedAt ?? job.createdAt).getTime();
-    const jobs = await raiseAlerts(transaction, sinkNames(deps), {
-      type: 'finished',
-      job,
-      state: 'failed',
-      error,
-      runningMs,
-    });
-    return jobs.map((jobId) => ({ queue: 'signals', jobId, attempt: 1 }));
-  });
-}
-
-/** Adding an entry that is still there changes nothing. */
-async function addLost(deps: JobDependencies): Promise<void> {
-  const lost = await deps.control.prisma.job.findMany({
-    where: { state: 'queued', dueAt: { lt: new Date(Date.now() - lostAfterMs) } },
-    orderBy: { dueAt: 'asc' },
+async function tellOverdue({ control, config }: JobDependencies, now: number): Promise<DueEntry[]> {
+  const sinks = config.alerts.sinks.map((sink) => sink.name);
+  const overdue = await control.prisma.job.findMany({
+    where: {
+      state: 'running',
+      startedAt: { lt: new Date(now - config.alerts.overdueSeconds * 1000) },
+      overdueToldAt: null,
+    },
     take: batch,
   });
-  for (const job of lost) await deps.queue.add(queueOf(job), { jobId: job.id, attempt: job.attempt + 1 });
-}
-
-async function tellOverdue(deps: JobDependencies): Promise<void> {
-  const since = new Date(Date.now() - deps.config.alerts.overdueSeconds * 1000);
-  const overdue = await deps.control.prisma.job.findMany({
-    where: { state: 'running', startedAt: { lt: since }, overdueToldAt: null },
-    take: batch,
-  });
+  const entries: DueEntry[] = [];
   for (const job of overdue) {
-    const deliveries = await deps.control.prisma.$transaction(async (transaction) => {
+    const told = await control.prisma.$transaction(async (transaction) => {
       const { count } = await transaction.job.updateMany({
         where: { id: job.id, state: 'running', overdueToldAt: null },
-        data: { overdueToldAt: new Date() },
+        data: { overdueToldAt: new Date(now) },
       });
       if (count === 0) return [];
-      const runningMs = Date.now() - (job.startedAt ?? job.createdAt).getTime();
-      return raiseAlerts(transaction, sinkNames(deps), {
+      return raiseAlerts(transaction, sinks, {
         type: 'overdue',
         job,
         state: 'running',
         error: null,
-        runningMs,
+        runningMs: runningMs(job, now),
       });
     });
-    for (const jobId of deliveries) await deps.queue.add('signals', { jobId, attempt: 1 });
+    entries.push(...deliveryEntries(told));
   }
+  return entries;
 }
 
-/** Health checks and idempotency keys come by the thousand and are of no use a day later. */
-async function prune(deps: JobDependencies): Promise<void> {
-  const dayAgo = new Date(Date.now() - 24 * hour);
-  const old = await deps.control.prisma.job.findMany({
-    where: {
-      kind: 'health-check',
-      state: { in: ['succeeded', 'failed', 'cancelled'] },
-      finishedAt: { lt: dayAgo },
-    },
-    select: { id: true },
+/** Adding an entry that is still there changes nothing. */
+async function findLost({ control }: JobDependencies, dueBefore: number): Promise<DueEntry[]> {
+  const lost = await control.prisma.job.findMany({
+    where: { state: 'queued', dueAt: { lt: new Date(dueBefore) } },
+    orderBy: { dueAt: 'asc' },
     take: batch,
   });
-  await deps.control.prisma.job.deleteMany({ where: { id: { in: old.map(({ id }) => id) } } });
-  await deps.control.prisma.idempotencyKey.deleteMany({ where: { createdAt: { lt: dayAgo } } });
+  return lost.map((job) => nextEntry(job));
 }
 
-const queueOf = (job: Job): 'operations' | 'signals' => (job.queue === 'signals' ? 'signals' : 'operations');
-const sinkNames = (deps: JobDependencies): string[] => deps.config.alerts.sinks.map((sink) => sink.name);
+const day = 24 * 3_600_000;
+/** What comes by the thousand and is of no use after so many days; everything else is kept. */
+const keptDays: Readonly<Record<string, number>> = { 'health-check': 1, 'alert-delivery': 30 };
+const pruneBatch = 1_000;
+
+/** Removes what has outlived its use, a batch at a time. */
+export async function prune({ control: { prisma } }: JobDependencies): Promise<void> {
+  const now = await databaseTime(prisma);
+  for (const [kind, days] of Object.entries(keptDays))
+    await prisma.job.deleteMany({
+      where: { kind, state: { in: [...terminalStates] }, finishedAt: { lt: new Date(now - days * day) } },
+      limit: pruneBatch,
+    });
+  await prisma.idempotencyKey.deleteMany({
+    where: { createdAt: { lt: new Date(now - day) } },
+    limit: pruneBatch,
+  });
+}

@@ -1,103 +1,91 @@
 /** The only place where a queue entry, a job's row and the domain meet. */
-import { setTimeout as pause } from 'node:timers/promises';
-import { raiseAlerts } from '../alerts/raise.ts';
-import {
-  type Attempt,
-  appendEvent,
-  claimJob,
-  finishJob,
-  heartbeat,
-  type Job,
-  requeueJob,
-} from '../db/control/job-rows.ts';
-import { AppError, type ErrorRecord, isRetryable, toAppError } from '../errors.ts';
+import { claimJob, type Job } from '../db/control/job-rows.ts';
+import { AppError, isRetryable, toAppError } from '../errors.ts';
 import type { JobContext, JobKind } from './define-job.ts';
 import type { JobDependencies } from './dependencies.ts';
+import { addEntries } from './entries.ts';
 import { JobEvents } from './job-events.ts';
+import { persist } from './persist.ts';
+import { cancelled, type PulseOptions, startPulse, superseded } from './pulse.ts';
 import type { QueueEntry } from './queue.ts';
+import { type Outcome, settle } from './settle.ts';
 
-export interface RunnerOptions {
+export interface RunnerOptions extends PulseOptions {
   readonly worker: string;
-  readonly heartbeatMs: number;
-  /** A job whose heartbeat is older than this is taken over. */
-  readonly staleMs: number;
+  readonly kinds: readonly JobKind[];
+  /** Aborts with `JOB_INTERRUPTED` when the worker may wait for its jobs no longer. */
+  readonly shutdown: AbortSignal;
 }
 
-/** A job that this process runs. */
-export interface RunningAttempt {
-  abort(reason: AppError): void;
-}
-
-/** How an attempt ended, decided from what `run` returned or threw. */
-type Outcome =
-  | { readonly state: 'succeeded'; readonly result: unknown }
-  | { readonly state: 'failed' | 'cancelled'; readonly error: AppError }
-  | { readonly state: 'queued'; readonly error: AppError; readonly delayMs: number }
-  | { readonly state: 'superseded' };
+/** For how many stale times an outcome is tried to be written, when the control database is away. */
+const patience = 4;
 
 /**
  * Runs the attempt that a queue entry stands for. An entry that is delivered twice, or late, finds its attempt claimed
- * and does nothing. Only what happens before the claim can throw: the row is then still queued, and repaired.
+ * and does nothing. What BullMQ makes of an entry is of no account: only the row tells what became of the job. Where
+ * the outcome cannot be written the heartbeat ends, and another worker takes the job over.
+ * @throws where the attempt could not be claimed: the row is still queued, and the repair pass adds a new entry
  */
 export async function runEntry(
   deps: JobDependencies,
-  kinds: readonly JobKind[],
   entry: QueueEntry,
   options: RunnerOptions,
-  running: Map<string, RunningAttempt>,
 ): Promise<void> {
-  const job = await claimJob(deps.control.prisma, entry, options.worker);
-  if (job === null) return;
+  const { worker, kinds, staleMs, shutdown } = options;
+  const names = kinds.map((kind) => kind.name);
+  const job = await claimJob(deps.control.prisma, entry, { worker, kinds: names });
+  const kind = kinds.find(({ name }) => name === job?.kind);
+  if (job === null || kind === undefined) return;
+  const log = deps.log.child({ job: job.id, kind: job.kind, attempt: entry.attempt });
   const controller = new AbortController();
-  const log = deps.log.child({ job: job.id, kind: job.kind, attempt: job.attempt });
-  running.set(job.id, { abort: (reason) => controller.abort(reason) });
-  const pulse = startPulse(deps, entry, options, controller);
-  const events = new JobEvents(deps.control.prisma, entry, log, () => controller.abort(superseded()));
+  const abort = (reason: AppError): void => controller.abort(reason);
+  const interrupt = (): void => controller.abort(shutdown.reason);
+  shutdown.addEventListener('abort', interrupt, { once: true });
+  if (shutdown.aborted) interrupt();
+  if (job.cancelRequestedAt !== null) abort(cancelled());
+  const pulse = startPulse(deps, entry, options, abort);
+  const events = new JobEvents(deps.control.prisma, entry, {
+    log,
+    patienceMs: staleMs,
+    onLost: () => abort(superseded()),
+  });
   try {
-    const kind = kinds.find((one) => one.name === job.kind);
-    const outcome = await attempt({ deps, job, kind, events, controller, log });
+    const outcome = await attempt({ deps, job, kind, events, signal: controller.signal, log });
     await events.flush();
-    await settle(deps, job, outcome, options);
+    if (outcome !== null)
+      await addEntries(deps, await persist(patience * staleMs, () => settle(deps, job, outcome)));
   } catch (error) {
-    // The outcome could not be written: the heartbeat ends, and another worker takes the job over.
-    log.error({ err: error }, 'the outcome of a job could not be written');
+    log.error({ err: error }, 'the outcome of a job could not be written; another worker takes it over');
   } finally {
     pulse.stop();
-    running.delete(job.id);
+    shutdown.removeEventListener('abort', interrupt);
   }
 }
 
 interface AttemptInput {
   readonly deps: JobDependencies;
   readonly job: Job;
-  readonly kind: JobKind | undefined;
+  readonly kind: JobKind;
   readonly events: JobEvents;
-  readonly controller: AbortController;
+  readonly signal: AbortSignal;
   readonly log: JobContext<unknown>['log'];
 }
 
-async function attempt({ deps, job, kind, events, controller, log }: AttemptInput): Promise<Outcome> {
-  const { signal } = controller;
+/** What the attempt came to; null when it is no longer this worker's to tell. */
+async function attempt({ deps, job, kind, events, signal, log }: AttemptInput): Promise<Outcome | null> {
   try {
-    if (kind === undefined)
-      throw new AppError('INTERNAL', `This worker does not know jobs of kind "${job.kind}".`);
+    signal.throwIfAborted();
     const payload = kind.payload.parse(job.payload);
     events.started(kind.steps, job.attempt);
     const { id, database, requestedBy } = job;
     const running = { id, kind: job.kind, database, attempt: job.attempt, requestedBy };
-    const result = await kind.run({
-      job: running,
-      payload,
-      signal,
-      log,
-      deps,
-      step: events.step,
-      note: events.note,
-    });
+    const { step, note } = events;
+    const result = await kind.run({ job: running, payload, signal, log, deps, step, note });
     return { state: 'succeeded', result };
   } catch (thrown) {
     const outcome = outcomeOf(thrown, signal, kind, job.attempt);
-    if ('error' in outcome)
+    if (outcome === null) log.warn('the job is left to another worker');
+    else if (outcome.state !== 'succeeded')
       log[outcome.state === 'failed' ? 'error' : 'warn'](
         { err: outcome.error.code === 'INTERNAL' ? thrown : withoutCause(outcome.error) },
         outcome.error.message,
@@ -112,166 +100,30 @@ const tellsMore = new Set(['MIGRATION_HALF_APPLIED', 'STEP_UNKNOWN']);
 function outcomeOf(
   thrown: unknown,
   signal: AbortSignal,
-  kind: JobKind | undefined,
+  kind: JobKind,
   attemptNumber: number,
-): Outcome {
-  const reason = signal.aborted && signal.reason instanceof AppError ? signal.reason : null;
-  const error =
-    reason !== null && !(thrown instanceof AppError && tellsMore.has(thrown.code))
-      ? reason
-      : toAppError(thrown);
-  if (error.code === 'JOB_SUPERSEDED') return { state: 'superseded' };
-  if (error.code === 'JOB_INTERRUPTED' && kind?.whenInterrupted === 'resume')
+): Outcome | null {
+  const error = errorOf(thrown, signal);
+  if (error.code === 'JOB_SUPERSEDED') return null;
+  if (error.code === 'JOB_INTERRUPTED' && kind.whenInterrupted === 'resume')
     return { state: 'queued', error, delayMs: 0 };
-  if (error.code === 'JOB_CANCELLED')
-    return {
-      state: 'cancelled',
-      error: thrown instanceof AppError && thrown.code === error.code ? thrown : error,
-    };
-  if (isRetryable(error.code) && kind !== undefined && attemptNumber < kind.attempts)
-    return { state: 'queued', error, delayMs: kind.backoffMs(attemptNumber) };
+  if (error.code === 'JOB_CANCELLED') return { state: 'cancelled', error };
+  if (isRetryable(error.code) && attemptNumber < kind.attempts)
+    return { state: 'queued', error, delayMs: Math.max(kind.backoffMs(attemptNumber), askedPauseMs(error)) };
   return { state: 'failed', error };
 }
 
-/** Writes the outcome, its last event and its alerts in one transaction; only then the queue's entry is acknowledged. */
-async function settle(
-  deps: JobDependencies,
-  job: Job,
-  outcome: Outcome,
-  { staleMs }: RunnerOptions,
-): Promise<void> {
-  if (outcome.state === 'superseded') return;
-  const written = { jobId: job.id, attempt: job.attempt };
-  const deliveries = await persist(staleMs, () =>
-    outcome.state === 'queued' ? requeue(deps, written, outcome) : finish(deps, job, outcome),
-  );
-  if (outcome.state === 'queued')
-    await addQuietly(
-      deps,
-      job.queue === 'signals' ? 'signals' : 'operations',
-      { jobId: job.id, attempt: job.attempt + 1 },
-      outcome.delayMs,
-    );
-  for (const jobId of deliveries) await addQuietly(deps, 'signals', { jobId, attempt: 1 }, 0);
+/** After an abort whatever was thrown is its consequence; of the same code, it knows more than the reason does. */
+function errorOf(thrown: unknown, signal: AbortSignal): AppError {
+  const error = toAppError(thrown);
+  const reason: unknown = signal.reason;
+  if (!signal.aborted || !(reason instanceof AppError)) return error;
+  return error.code === reason.code || tellsMore.has(error.code) ? error : reason;
 }
 
-function requeue(
-  deps: JobDependencies,
-  attemptOf: Attempt,
-  { error, delayMs }: { error: AppError; delayMs: number },
-): Promise<string[]> {
-  return deps.control.prisma.$transaction(async (transaction) => {
-    if (await requeueJob(transaction, attemptOf, new Date(Date.now() + delayMs)))
-      await appendEvent(transaction, attemptOf, {
-        type: 'requeued',
-        body: { error: error.toRecord(), delayMs: Math.round(delayMs) },
-      });
-    return [];
-  });
-}
-
-function finish(
-  deps: JobDependencies,
-  job: Job,
-  outcome: Extract<Outcome, { state: 'succeeded' | 'failed' | 'cancelled' }>,
-): Promise<string[]> {
-  const error: ErrorRecord | null = outcome.state === 'succeeded' ? null : outcome.error.toRecord();
-  return deps.control.prisma.$transaction(async (transaction) => {
-    const attemptOf = { jobId: job.id, attempt: job.attempt };
-    const mine = await finishJob(
-      transaction,
-      attemptOf,
-      outcome.state === 'succeeded'
-        ? { state: 'succeeded', result: outcome.result ?? null }
-        : { state: outcome.state, error },
-    );
-    if (!mine) return [];
-    const body = outcome.state === 'succeeded' ? { result: outcome.result ?? null } : { error };
-    await appendEvent(transaction, attemptOf, {
-      type: outcome.state,
-      body,
-      ...(outcome.state === 'succeeded' ? { percent: 100 } : {}),
-    });
-    const { step } = await transaction.job.findUniqueOrThrow({
-      where: { id: job.id },
-      select: { step: true },
-    });
-    const runningMs = Date.now() - (job.startedAt ?? job.createdAt).getTime();
-    return raiseAlerts(
-      transaction,
-      deps.config.alerts.sinks.map((sink) => sink.name),
-      { type: 'finished', job: { ...job, step }, state: outcome.state, error, runningMs },
-    );
-  });
-}
-
-/** The control database may be away for a moment; after `staleMs` another worker may have taken the job over. */
-async function persist<T>(staleMs: number, write: () => Promise<T>): Promise<T> {
-  const until = Date.now() + staleMs;
-  for (let pauseMs = 100; ; pauseMs = Math.min(2_000, pauseMs * 2)) {
-    try {
-      return await write();
-    } catch (error) {
-      if (Date.now() + pauseMs > until) throw error;
-      await pause(pauseMs);
-    }
-  }
-}
-
-/** The row says that the job is queued: what the queue did not take now, the repair pass adds. */
-async function addQuietly(
-  deps: JobDependencies,
-  queue: 'operations' | 'signals',
-  entry: QueueEntry,
-  delayMs: number,
-): Promise<void> {
-  try {
-    await deps.queue.add(queue, entry, Math.round(delayMs));
-  } catch (error) {
-    deps.log.warn(
-      { err: error, job: entry.jobId },
-      'a queued job could not be added to the queue; it is added again later',
-    );
-  }
-}
-
-/** Says that this worker lives, and learns whether the job is to be cancelled or is another's by now. */
-function startPulse(
-  deps: JobDependencies,
-  entry: QueueEntry,
-  options: RunnerOptions,
-  controller: AbortController,
-): { stop(): void } {
-  let answeredAt = Date.now();
-  const beat = async (): Promise<void> => {
-    try {
-      const answer = await heartbeat(deps.control.prisma, entry);
-      answeredAt = Date.now();
-      if (answer === 'cancel')
-        controller.abort(new AppError('JOB_CANCELLED', 'The job was cancelled on request.'));
-      if (answer === 'lost') controller.abort(superseded());
-    } catch (error) {
-      if (Date.now() - answeredAt <= options.staleMs) return;
-      deps.log.error(
-        { err: error, job: entry.jobId },
-        'the control database has been away too long; the job is left to another worker',
-      );
-      controller.abort(superseded());
-    }
-  };
-  const timer = setInterval(() => void beat(), options.heartbeatMs);
-  const deafen = deps.control.listener.on('switchback_cancel', (jobId) => {
-    if (jobId === null || jobId === entry.jobId) void beat();
-  });
-  return {
-    stop() {
-      clearInterval(timer);
-      deafen();
-    },
-  };
-}
-
-const superseded = (): AppError => new AppError('JOB_SUPERSEDED', 'Another worker has taken the job over.');
+/** A pause that whoever refused asked for, in his own words: `details.retryAfterSeconds`. */
+const askedPauseMs = ({ details }: AppError): number =>
+  typeof details.retryAfterSeconds === 'number' ? details.retryAfterSeconds * 1000 : 0;
 
 /** Expected errors are logged without the driver's, whose DETAIL may hold row values. */
 const withoutCause = ({ code, message }: AppError): { code: string; message: string } => ({ code, message });

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
@@ -6,21 +7,29 @@ import type { JobKind } from './define-job.ts';
 import type { JobDependencies } from './dependencies.ts';
 import { kinds as allKinds } from './kinds/index.ts';
 import type { QueueEntry } from './queue.ts';
-import { repair } from './repair.ts';
-import { type RunningAttempt, runEntry } from './runner.ts';
+import { prune, repair } from './repair.ts';
+import { runEntry } from './runner.ts';
 
 export interface WorkerOptions {
   readonly kinds?: readonly JobKind[];
   readonly heartbeatMs?: number;
+  /** A job whose heartbeat is older than this is taken over by another worker. */
   readonly staleMs?: number;
   readonly repairMs?: number;
 }
 
 export interface RunningWorker {
   readonly name: string;
-  /** Takes no more jobs, lets those under way go on for the grace period, then hands them back. */
+  /**
+   * Takes no more jobs, lets those under way go on for the grace period, then hands them back. What does not heed that
+   * either is left behind: its heartbeat ends with the process, and another worker takes it over.
+   */
   stop(): Promise<void>;
 }
+
+const pruneMs = 60_000;
+/** How long an aborted job may take to end its statement and to write its outcome. */
+const abortMs = 15_000;
 
 /** Starts to take jobs from both queues, and to repair what crashes leave. */
 export async function startWorker(
@@ -29,56 +38,68 @@ export async function startWorker(
 ): Promise<RunningWorker> {
   const { kinds = allKinds, heartbeatMs = 2_000, staleMs = 15_000, repairMs = 5_000 } = options;
   const name = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`;
-  const running = new Map<string, RunningAttempt>();
+  const shutdown = new AbortController();
+  // Each running job listens.
+  setMaxListeners(0, shutdown.signal);
+  const runner = { worker: name, kinds, heartbeatMs, staleMs, shutdown: shutdown.signal };
   const onError = (error: Error): void => deps.log.warn({ err: error }, 'the queue does not answer');
-  const handle = (entry: QueueEntry): Promise<void> =>
-    runEntry(deps, kinds, entry, { worker: name, heartbeatMs, staleMs }, running);
+  const handle = (entry: QueueEntry): Promise<void> => runEntry(deps, entry, runner);
   const { operations, signals, shutdownGraceSeconds } = deps.config.worker;
   const consumers = [
     await deps.queue.consume('operations', { concurrency: operations, onError }, handle),
     await deps.queue.consume('signals', { concurrency: signals, onError }, handle),
   ];
-  const repairing = startRepair(deps, kinds, staleMs, repairMs);
+  const loops = [
+    repeat(repairMs, deps, () => repair(deps, kinds, { staleMs })),
+    repeat(pruneMs, deps, () => prune(deps)),
+  ];
   return {
     name,
     async stop() {
-      await repairing.stop();
-      const closed = Promise.all(consumers.map((consumer) => consumer.close()));
-      const grace = new AbortController();
-      await Promise.race([
-        closed,
-        pause(shutdownGraceSeconds * 1000, undefined, { signal: grace.signal, ref: false }),
+      const closed = Promise.all([
+        ...loops.map((loop) => loop.stop()),
+        ...consumers.map((consumer) => consumer.close()),
       ]);
-      for (const attempt of running.values())
-        attempt.abort(new AppError('JOB_INTERRUPTED', 'The worker shuts down.'));
-      await closed;
-      grace.abort();
+      if (await within(shutdownGraceSeconds * 1000, closed)) return;
+      shutdown.abort(new AppError('JOB_INTERRUPTED', 'The worker shuts down.'));
+      if (!(await within(abortMs, closed)))
+        deps.log.error('jobs that do not end are left behind; another worker takes them over');
     },
   };
 }
 
-function startRepair(
-  deps: JobDependencies,
-  kinds: readonly JobKind[],
-  staleMs: number,
-  repairMs: number,
+/** Does the work again and again, with pauses. */
+function repeat(
+  everyMs: number,
+  { log }: Pick<JobDependencies, 'log'>,
+  work: () => Promise<void>,
 ): { stop(): Promise<void> } {
   const stopping = new AbortController();
   const loop = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       try {
-        await repair(deps, kinds, { staleMs });
+        await work();
       } catch (error) {
-        deps.log.warn({ err: error }, 'a repair pass failed; the next one does its work');
+        log.warn({ err: error }, 'a repair pass failed; the next one does its work');
       }
-      await Promise.allSettled([pause(repairMs, undefined, { signal: stopping.signal })]);
+      await Promise.allSettled([pause(everyMs, undefined, { signal: stopping.signal })]);
     }
   };
   const done = loop();
   return {
-    async stop() {
+    stop() {
       stopping.abort();
-      await done;
+      return done;
     },
   };
+}
+
+/** Whether the work is done in time. @throws what the work throws */
+async function within(milliseconds: number, work: Promise<unknown>): Promise<boolean> {
+  const over = new AbortController();
+  try {
+    return await Promise.race([work.then(() => true), pause(milliseconds, false, { signal: over.signal })]);
+  } finally {
+    over.abort();
+  }
 }

@@ -6,14 +6,8 @@ export const jobFailed = defineCondition({
   severity: 'critical',
   summary: 'A job failed',
   evaluate(fact) {
-    // A failed backup has a condition of its own; one fact is told once. A failing delivery would tell of itself.
-    if (
-      fact.type !== 'finished' ||
-      fact.state !== 'failed' ||
-      isBackupFailure(fact) ||
-      fact.job.kind === 'alert-delivery'
-    )
-      return null;
+    // A failed backup has a condition of its own; one fact is told once.
+    if (fact.type !== 'finished' || fact.state !== 'failed' || isBackupFailure(fact)) return null;
     const where = fact.job.database === null ? '' : ` of ${fact.job.database}`;
     return `The ${fact.job.kind}${where} failed: ${fact.error?.title ?? 'no reason is known'}.`;
   },

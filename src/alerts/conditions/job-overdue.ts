@@ -5,7 +5,7 @@ export const jobOverdue = defineCondition({
   severity: 'warning',
   summary: 'A job runs longer than configured, and still runs',
   evaluate(fact) {
-    if (fact.type !== 'overdue' || fact.job.kind === 'alert-delivery') return null;
+    if (fact.type !== 'overdue') return null;
     const where = fact.job.database === null ? '' : ` of ${fact.job.database}`;
     const at = fact.job.step === null ? '' : ` in step ${fact.job.step}`;
     return `The ${fact.job.kind}${where} has been running for ${Math.round(fact.runningMs / 1000)} s${at}.`;

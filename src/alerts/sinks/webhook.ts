@@ -8,6 +8,7 @@ import { isPublic, PrivateAddress, publicLookup } from './public-address.ts';
 
 const timeoutMs = 10_000;
 const maxResponseBytes = 65_536;
+const longestPauseSeconds = 6 * 3_600;
 
 /** HTTP POST, signed to the Standard Webhooks specification (https://www.standardwebhooks.com). */
 export const webhook = defineSink<Readonly<WebhookSinkConfig>>({
@@ -30,7 +31,7 @@ export const webhook = defineSink<Readonly<WebhookSinkConfig>>({
         signal,
       });
       await response.body.dump({ limit: maxResponseBytes });
-      judge(options.name, response.statusCode);
+      judge(options.name, response.statusCode, response.headers['retry-after']);
     } catch (error) {
       throw error instanceof AppError ? error : unreachable(options.name, error);
     } finally {
@@ -69,15 +70,21 @@ function openAgent({ url, allowPrivateAddresses }: Readonly<WebhookSinkConfig>):
 }
 
 /** Redirects are not followed: they could lead anywhere. */
-function judge(sink: string, status: number): void {
+function judge(sink: string, status: number, retryAfter: string | string[] | undefined): void {
   if (status >= 200 && status < 300) return;
   if (status >= 500 || status === 429 || status === 408)
     throw new AppError(
       'SINK_UNREACHABLE',
       `The alert sink "${sink}" answered ${status}. It is tried again.`,
-      { sink, status },
+      { sink, status, ...pauseOf(retryAfter) },
     );
   throw refused(sink, `it answered ${status}`, status);
+}
+
+/** A pause that the receiver asks for, in seconds. The header's other form, a date, is not understood. */
+function pauseOf(retryAfter: string | string[] | undefined): { retryAfterSeconds?: number } {
+  if (typeof retryAfter !== 'string' || !/^\d{1,9}$/.test(retryAfter)) return {};
+  return { retryAfterSeconds: Math.min(longestPauseSeconds, Number(retryAfter)) };
 }
 
 const refused = (sink: string, reason: string, status?: number): AppError =>

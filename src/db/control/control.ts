@@ -17,6 +17,8 @@ export interface Control {
 }
 
 const maxConnections = 10;
+/** Under load a transaction waits for its connection; Prisma would give up after 2 s. */
+const transactionOptions = { maxWait: 10_000, timeout: 20_000 };
 
 /**
  * Opens the control database, whose tables `prepareControl` has made.
@@ -33,7 +35,7 @@ export async function openControl(url: string): Promise<Control> {
     },
     { schema: target.schema },
   );
-  const prisma = new PrismaClient({ adapter, errorFormat: 'minimal' });
+  const prisma = new PrismaClient({ adapter, errorFormat: 'minimal', transactionOptions });
   const listener = openListener(target);
   const close = async (): Promise<void> => {
     await listener.close();

@@ -1,9 +1,9 @@
 /** The rows of jobs: each change of state is one `update … where state …`, and the database decides who won. */
 import type { ControlTransaction } from './control.ts';
-import { type Job, Prisma, type PrismaClient } from './generated/client.ts';
+import type { Job, Prisma, PrismaClient } from './generated/client.ts';
 
 type Queryable = PrismaClient | ControlTransaction;
-export type JobState = 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
+
 export type { Job };
 
 export const terminalStates: readonly string[] = ['succeeded', 'failed', 'cancelled'];
@@ -18,21 +18,30 @@ export interface EventBody {
   readonly [key: string]: unknown;
 }
 
+export type JobOutcome =
+  | { readonly state: 'succeeded'; readonly result: unknown }
+  | { readonly state: 'failed' | 'cancelled'; readonly error: object };
+
+/** The control database's clock: the only one by which rows are judged, since those of workers may differ. */
+export async function databaseTime(prisma: PrismaClient): Promise<number> {
+  const rows = await prisma.$queryRaw<{ now: Date }[]>`select now() as now`;
+  return rows[0]?.now.getTime() ?? Date.now();
+}
+
 /**
- * Claims an attempt for a worker. Null: the attempt was claimed before, or the job is no longer queued; a queue entry
- * that is delivered twice ends here.
+ * Claims an attempt for a worker that knows these kinds. Null: the attempt was claimed before, the job is no longer
+ * queued, or it is for another worker; a queue entry that is delivered twice ends here.
  */
 export async function claimJob(
   prisma: PrismaClient,
   { jobId, attempt }: Attempt,
-  worker: string,
+  by: { worker: string; kinds: readonly string[] },
 ): Promise<Job | null> {
-  const now = new Date();
-  const [job] = await prisma.job.updateManyAndReturn({
-    where: { id: jobId, state: 'queued', attempt: attempt - 1 },
-    data: { state: 'running', attempt, worker, heartbeatAt: now, startedAt: now, error: Prisma.DbNull },
-  });
-  return job ?? null;
+  const claimed = await prisma.$executeRaw`
+    update job set state = 'running', attempt = ${attempt}, worker = ${by.worker},
+           heartbeat_at = now(), started_at = coalesce(started_at, now())
+     where id = ${jobId}::uuid and state = 'queued' and attempt = ${attempt - 1} and kind = any(${[...by.kinds]})`;
+  return claimed === 0 ? null : prisma.job.findUnique({ where: { id: jobId } });
 }
 
 /** Says that the worker lives, and asks whether the job is to be cancelled. `lost`: another attempt owns the job. */
@@ -49,52 +58,67 @@ export async function heartbeat(
 
 /**
  * Writes an event with the job's next number, and wakes its readers. A number becomes visible only with those before
- * it, because the row is locked until the event's own transaction ends.
+ * it, because the row is locked until the event's own transaction ends. `percent` is the job's, which never falls,
+ * whatever an attempt that begins again reports.
+ * @param state the state that the job must be in, where an attempt alone does not tell
  * @returns whether the attempt still owns the job
  */
 export async function appendEvent(
   db: Queryable,
   { jobId, attempt }: Attempt,
   event: { type: string; body: EventBody; step?: string; percent?: number },
+  state?: 'running',
 ): Promise<boolean> {
   const rows = await db.$queryRaw<unknown[]>`
     with numbered as (
       update job set last_event = last_event + 1, step = coalesce(${event.step ?? null}, step), percent = greatest(percent, ${event.percent ?? 0}::float8)
-       where id = ${jobId}::uuid and attempt = ${attempt} returning id, last_event
+       where id = ${jobId}::uuid and attempt = ${attempt} and state = coalesce(${state ?? null}, state)
+      returning id, last_event, percent
     ), inserted as (
       insert into job_event (job_id, number, type, body)
-      select id, last_event, ${event.type}, ${JSON.stringify(event.body)}::jsonb from numbered returning job_id
+      select id, last_event, ${event.type}, ${JSON.stringify(toJson(event.body))}::jsonb || jsonb_build_object('percent', percent)
+        from numbered returning job_id
     )
     select pg_notify('switchback_event', job_id::text)::text as woken from inserted`;
   return rows.length > 0;
 }
 
-/** Ends an attempt. @returns false when another attempt owns the job: nothing was written */
-export async function finishJob(
+/**
+ * Ends a job, with its last event.
+ * @param from the state that it must be in
+ * @returns false when it is not, or another attempt owns the job: nothing was written
+ */
+export async function endJob(
   transaction: ControlTransaction,
   { jobId, attempt }: Attempt,
-  outcome: { state: 'succeeded' | 'failed' | 'cancelled'; result?: unknown; error?: unknown },
+  from: 'queued' | 'running',
+  outcome: JobOutcome,
 ): Promise<boolean> {
-  const { count } = await transaction.job.updateMany({
-    where: { id: jobId, attempt, state: 'running' },
-    data: {
-      state: outcome.state,
-      finishedAt: new Date(),
-      ...(outcome.state === 'succeeded' ? { percent: 100 } : {}),
-      ...(outcome.result === undefined ? {} : { result: toJson(outcome.result) }),
-      ...(outcome.error === undefined ? {} : { error: toJson(outcome.error) }),
-    },
-  });
-  return count === 1;
+  const told = outcome.state === 'succeeded' ? { result: outcome.result ?? null } : { error: outcome.error };
+  const ended = await transaction.$executeRaw`
+    update job set state = ${outcome.state}, finished_at = now(),
+           result = ${column('result' in told ? told.result : null)}::jsonb,
+           error = ${column('error' in told ? told.error : null)}::jsonb
+     where id = ${jobId}::uuid and attempt = ${attempt} and state = ${from}`;
+  if (ended === 0) return false;
+  const percent = outcome.state === 'succeeded' ? { percent: 100 } : {};
+  return appendEvent(transaction, { jobId, attempt }, { type: outcome.state, body: told, ...percent });
 }
 
-/** Puts a running attempt back into the queue, not before `dueAt`. @returns false when another attempt owns the job */
-export async function requeueJob(db: Queryable, { jobId, attempt }: Attempt, dueAt: Date): Promise<boolean> {
-  const { count } = await db.job.updateMany({
-    where: { id: jobId, attempt, state: 'running' },
-    data: { state: 'queued', dueAt, worker: null, heartbeatAt: null },
-  });
-  return count === 1;
+/**
+ * Puts a running attempt back into the queue, for `delayMs` from now.
+ * @returns false when another attempt owns the job, or it is to be cancelled: nothing was written
+ */
+export async function requeueJob(
+  transaction: ControlTransaction,
+  { jobId, attempt }: Attempt,
+  { error, delayMs }: { error: object; delayMs: number },
+): Promise<boolean> {
+  const requeued = await transaction.$executeRaw`
+    update job set state = 'queued', due_at = now() + ${delayMs}::float8 * interval '1 millisecond', worker = null, heartbeat_at = null
+     where id = ${jobId}::uuid and attempt = ${attempt} and state = 'running' and cancel_requested_at is null`;
+  if (requeued === 0) return false;
+  return appendEvent(transaction, { jobId, attempt }, { type: 'requeued', body: { error, delayMs } });
 }
 
 export interface StoredEvent {
@@ -119,8 +143,16 @@ export function readEvents(
   });
 }
 
-/** Dates, bigints and undefined as JSON has them. */
+const column = (value: unknown): string | null => (value === null ? null : JSON.stringify(toJson(value)));
+
+/**
+ * Dates, bigints and undefined as JSON has them. PostgreSQL's jsonb takes neither NUL nor half a surrogate pair, which
+ * a text that was cut may end in: both become U+FFFD.
+ */
 export const toJson = (value: unknown): Prisma.InputJsonValue =>
-  JSON.parse(
-    JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? Number(item) : item)),
-  ) as Prisma.InputJsonValue;
+  JSON.parse(JSON.stringify(value, storable)) as Prisma.InputJsonValue;
+
+function storable(_: string, item: unknown): unknown {
+  if (typeof item === 'bigint') return Number(item);
+  return typeof item === 'string' ? item.replace(/\0|\p{Surrogate}/gu, '\ufffd') : item;
+}

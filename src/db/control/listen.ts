@@ -35,6 +35,7 @@ export function openListener(target: Target): Listener {
       applicationName: 'switchback:listen',
       doing: 'listening for events',
     });
+    if (closing.signal.aborted) return session.close();
     const lost = session.whenLost();
     session.onNotification(({ channel, payload }) => {
       for (const wake of wakes.get(channel as Channel) ?? []) wake(payload);

@@ -1,0 +1,70 @@
+import { raiseAlerts } from '../alerts/raise.ts';
+import type { ControlTransaction } from '../db/control/control.ts';
+import { endJob, type Job, type JobOutcome, requeueJob } from '../db/control/job-rows.ts';
+import type { AppError } from '../errors.ts';
+import type { JobDependencies } from './dependencies.ts';
+import { type DueEntry, deliveryEntries, nextEntry } from './entries.ts';
+import { cancelled } from './pulse.ts';
+
+/** What an attempt comes to. */
+export type Outcome =
+  | { readonly state: 'succeeded'; readonly result: unknown }
+  | { readonly state: 'failed' | 'cancelled'; readonly error: AppError }
+  | { readonly state: 'queued'; readonly error: AppError; readonly delayMs: number };
+
+/**
+ * Writes what an attempt came to, its event, and its alerts with their deliveries' jobs, all in one transaction.
+ * Returns the entries that belong into the queue once that is done; none when another attempt owns the job.
+ */
+export function settle(
+  { control, config }: Pick<JobDependencies, 'control' | 'config'>,
+  job: Job,
+  outcome: Outcome,
+): Promise<DueEntry[]> {
+  const sinks = config.alerts.sinks.map((sink) => sink.name);
+  return control.prisma.$transaction((transaction) =>
+    outcome.state === 'queued'
+      ? requeue(transaction, sinks, job, outcome)
+      : end(transaction, sinks, job, outcome),
+  );
+}
+
+async function requeue(
+  transaction: ControlTransaction,
+  sinks: readonly string[],
+  job: Job,
+  { error, delayMs }: Extract<Outcome, { state: 'queued' }>,
+): Promise<DueEntry[]> {
+  const attempt = { jobId: job.id, attempt: job.attempt };
+  if (await requeueJob(transaction, attempt, { error: error.toRecord(), delayMs }))
+    return [nextEntry(job, delayMs)];
+  // A request to cancel that this attempt did not live to hear, or the job is no longer ours and nothing is written.
+  return end(transaction, sinks, job, { state: 'cancelled', error: cancelled() });
+}
+
+async function end(
+  transaction: ControlTransaction,
+  sinks: readonly string[],
+  job: Job,
+  outcome: Exclude<Outcome, { state: 'queued' }>,
+): Promise<DueEntry[]> {
+  const { id, attempt } = job;
+  const error = outcome.state === 'succeeded' ? null : outcome.error.toRecord();
+  const written: JobOutcome =
+    outcome.state === 'succeeded' ? outcome : { state: outcome.state, error: outcome.error.toRecord() };
+  if (!(await endJob(transaction, { jobId: id, attempt }, 'running', written))) return [];
+  const ended = await transaction.job.findUniqueOrThrow({ where: { id } });
+  return deliveryEntries(
+    await raiseAlerts(transaction, sinks, {
+      type: 'finished',
+      job: ended,
+      state: outcome.state,
+      error,
+      runningMs: runningMs(ended),
+    }),
+  );
+}
+
+/** How long a job has been running, or ran, by the control database's clock. */
+export const runningMs = (job: Job, now = job.finishedAt?.getTime() ?? 0): number =>
+  Math.max(0, now - (job.startedAt ?? job.createdAt).getTime());
