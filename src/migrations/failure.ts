@@ -48,20 +48,25 @@ export async function recordFailure(run: FailedRun, thrown: unknown): Promise<un
     ...(blockers === '' ? [] : [`In the way: ${blockers}.`]),
     ...run.leftovers.map((index) => `The invalid index ${index} could not be dropped and remains.`),
   ].join(' ');
-  const { code } = run.signal.aborted && run.signal.reason instanceof AppError ? run.signal.reason : failure;
+  const { code } = run.signal.aborted ? cancellation(run, failure) : failure;
   return run.done.length === 0 && run.leftovers.length === 0 && !mayCommitItself(run)
     ? rolledBackWhole(run, failure, code, logs)
     : halfApplied(run, failure, code, logs);
 }
 
-/** What was thrown; an abort without a reason of ours is a cancellation. */
+/** What was thrown, without our wrapping; an abort without a reason of ours is a cancellation. */
 function failureOf({ signal, migration }: FailedRun, thrown: unknown): unknown {
   if (thrown instanceof StepFailure) return thrown.error;
-  if (thrown instanceof AppError || !signal.aborted) return thrown;
-  return signal.reason instanceof AppError
-    ? signal.reason
-    : new AppError('JOB_CANCELLED', `${migration.name} was cancelled.`, {}, { cause: thrown });
+  return thrown instanceof AppError || !signal.aborted ? thrown : cancellation({ signal, migration }, thrown);
 }
+
+const cancellation = (
+  { signal, migration }: Pick<FailedRun, 'signal' | 'migration'>,
+  cause: unknown,
+): AppError =>
+  signal.reason instanceof AppError
+    ? signal.reason
+    : new AppError('JOB_CANCELLED', `${migration.name} was cancelled.`, {}, { cause });
 
 /** Nothing is written: the journal's intent without an outcome is settled from the catalogue by the next attempt. */
 const unrecorded = (run: FailedRun, failure: AppError): AppError =>

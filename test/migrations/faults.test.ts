@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AppError } from '../../src/errors.ts';
-import { createDatabase } from '../support/postgres.ts';
+import { createDatabase, startServer } from '../support/postgres.ts';
 import { deploy, historyOf, openClient, rowsOf, tablesOf } from './deploy.ts';
 
 let url: string;
@@ -211,4 +211,36 @@ test('a backend that is ended in mid-migration: the next deployment goes on', as
   ).rejects.toMatchObject({ code: 'DATABASE_UNREACHABLE' });
   await deploy(url, files);
   expect(await rowsOf(url, 'select * from a')).toEqual([{ n: 1 }]);
+});
+
+test('PostgreSQL crashes in mid-migration: the next deployment goes on', async () => {
+  const server = await startServer(15);
+  try {
+    const { url: crashing } = await server.createDatabase();
+    const files = {
+      '1_a': 'create table a (n int); vacuum a; insert into a values (1); select pg_sleep(60)',
+    };
+    let crash: Promise<void> | undefined;
+    await expect(
+      deploy(crashing, files, {
+        report: (event) => {
+          if (event.type === 'step' && event.step.statement === 4) crash = server.restart('immediate');
+        },
+      }),
+    ).rejects.toMatchObject({
+      code: 'DATABASE_UNREACHABLE',
+      message: expect.stringContaining('Deploy again'),
+    });
+    await crash;
+    expect(await rowsOf(crashing, 'select n from a')).toEqual([]);
+    const mended = { '1_a': files['1_a'].replace('60', '0') };
+    await expect(deploy(crashing, mended)).rejects.toMatchObject({ code: 'MIGRATION_FAILED_BEFORE' });
+    const abort = AbortSignal.timeout(500);
+    await expect(deploy(crashing, files, { signal: abort })).rejects.toMatchObject({
+      code: 'MIGRATION_HALF_APPLIED',
+      details: { because: 'JOB_CANCELLED', applied: [1, 1] },
+    });
+  } finally {
+    await server.stop();
+  }
 });

@@ -3,7 +3,8 @@ import type { Session } from '../../src/db/session.ts';
 import { AppError } from '../../src/errors.ts';
 import type { ApplyEvent } from '../../src/migrations/apply.ts';
 import { createDatabase } from '../support/postgres.ts';
-import { deploy, historyOf, openClient, rowsOf, tablesOf } from './deploy.ts';
+import { bundleOf, deploy, historyOf, openClient, rowsOf, tablesOf } from './deploy.ts';
+import { prismaEngine } from './prisma-engine.ts';
 
 let url: string;
 let drop: () => Promise<void>;
@@ -197,6 +198,28 @@ describe("Prisma's lock", () => {
     await prisma;
     expect(outcome?.segments).toBe(3);
   });
+});
+
+test("Prisma's own deploy that waits for us goes on when we are done", async () => {
+  const after = files('create index concurrently a_id on a (id); select pg_sleep(0.3)');
+  const bundle = await bundleOf({ ...after, '3_theirs': 'create table theirs ()' });
+  let theirs: Promise<unknown> | undefined;
+  await deploy(url, after, {
+    report: once(
+      (event) => event.type === 'step' && event.step.statement === 1,
+      () => {
+        // While our migration is unfinished it is refused (P3009) when it gets its lock, and waits otherwise.
+        theirs = prismaEngine(url)
+          .deploy(bundle)
+          .catch(() => 'refused');
+      },
+    ),
+  });
+  expect([['3_theirs'], 'refused']).toContainEqual(await theirs);
+  await prismaEngine(url)
+    .deploy(bundle)
+    .then((applied) => expect(applied.length).toBeLessThan(2));
+  expect(await prismaEngine(url).diagnose(bundle)).toEqual({ pending: [], failed: [], edited: [] });
 });
 
 describe('cancelling', () => {
