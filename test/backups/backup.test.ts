@@ -191,6 +191,21 @@ describe('a backup', () => {
     await waitFor(async () => (await sessionsOf('switchback:backup:test')) === 0, { timeoutMs: 10_000 });
   });
 
+  test('for which the store has no room says so, ends pg_dump and leaves nothing', async (context) => {
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', directory], { stdio: 'pipe' });
+    } catch {
+      context.skip('this user may not mount a small file system');
+    }
+    try {
+      await expect(createBackup(request())).rejects.toMatchObject({ code: 'STORE_FULL' });
+      expect(pgDumpProcesses()).toEqual([]);
+      expect(await filesIn(directory)).toEqual([]);
+    } finally {
+      execFileSync('umount', [directory]);
+    }
+  });
+
   test('that waits too long for a locked table names the table and who holds it', async () => {
     await withSession(target, { applicationName: 'an-application' }, async (session) => {
       await session.query('begin; lock table "Order" in access exclusive mode');
