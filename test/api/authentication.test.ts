@@ -120,6 +120,9 @@ test('a token for some databases learns nothing of the others', async () => {
   ])
     expect((await api.get(url, 'billing')).statusCode, url).toBe(404);
   expect((await api.post(`/api/jobs/${job.id}/cancel`, undefined, 'billing')).statusCode).toBe(404);
+  const check = await api.post('/api/health-checks', {});
+  expect((await api.get(check.headers.location as string, 'billing')).statusCode).toBe(404);
+  expect((await api.get(`/api/health-checks/${check.json().id}`, 'billing')).statusCode).toBe(404);
   for (const list of ['backups', 'jobs', 'deployments', 'health-checks', 'alerts', 'plans'])
     expect((await api.get(`/api/${list}?limit=100`, 'billing')).json().items, list).toEqual([]);
   const { items } = (await api.get('/api/databases', 'billing')).json();

@@ -114,6 +114,16 @@ describe('a finished job', () => {
   });
 });
 
+test('the stream is open before the first event, so that a client knows that it is heard', async () => {
+  const id = await store();
+  const response = await fetch(`${origin}/api/jobs/${id}/events`, {
+    headers: bearer('reader'),
+    signal: AbortSignal.timeout(3_000),
+  });
+  expect(response.status).toBe(200);
+  await response.body?.cancel();
+});
+
 test('events arrive as they are written; who reconnects misses none and sees none twice', async () => {
   const id = await store();
   await write(id, 'queued');
