@@ -22,6 +22,8 @@ export const deployments = defineRecordRoutes({
   async list({ control }, caller, request) {
     const found = await control.prisma.deployment.findMany({
       ...recordQuery(caller, request),
+      // Of a folder with thousands of migrations, a page of plans and reports would be hundreds of megabytes.
+      omit: { plan: true, report: true },
       include: { job: true },
     });
     return found.map(view);
@@ -32,4 +34,7 @@ export const deployments = defineRecordRoutes({
   },
 });
 
-const view = (row: Deployment & { job: Job }) => ({ ...row, job: jobSummaryView(row.job) });
+const view = <Row extends Omit<Deployment, 'plan' | 'report'> & { job: Job }>(row: Row) => ({
+  ...row,
+  job: jobSummaryView(row.job),
+});

@@ -27,7 +27,10 @@ export const deployment = z
     database: z.string(),
     bundleId: z.string().nullable(),
     backupId: z.uuid().nullable(),
-    plan: z.unknown().describe('The steps that run; null until the job has planned'),
-    report: z.unknown().describe('The migration log; null until the job has reported'),
+    plan: z.unknown().optional().describe('The steps that run; null until the job has planned; not in lists'),
+    report: z
+      .unknown()
+      .optional()
+      .describe('The migration log; null until the job has reported; not in lists'),
   })
   .meta({ id: 'Deployment' });
