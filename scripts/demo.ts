@@ -138,6 +138,7 @@ async function start(stage: Stage, operation: string): Promise<{ job: string }> 
 const closing = new Closing();
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => {
+    say('\nInterrupted.');
     process.exitCode = 130;
     void closing.close();
   });
@@ -146,7 +147,8 @@ try {
   heading('What happened');
   table(lines);
 } catch (error) {
-  say(`\nThe demo stopped: ${error instanceof Error ? error.message : String(error)}`);
+  // What fails after an interruption fails because of it.
+  if (process.exitCode === undefined) say(`\nThe demo stopped: ${String(error)}`);
   process.exitCode ??= 1;
 } finally {
   await closing.close();

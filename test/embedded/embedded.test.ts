@@ -127,7 +127,7 @@ describe('the embedded server', () => {
   test('says when it is gone, also when somebody else ended it', async () => {
     const embedded = await startEmbedded(folder);
     process.kill(await postmaster(), 'SIGQUIT');
-    await embedded.gone;
+    await expect(embedded.gone).resolves.toBeUndefined();
     await embedded.stop();
   });
 });
