@@ -16,7 +16,7 @@ const verbs: readonly Verb[] = [
 ];
 
 const program = new Command('switchback')
-  .description('Deploys Prisma migrations to PostgreSQL, and can always go back.')
+  .description('Deploys Prisma migrations to PostgreSQL: looked at first, backed up before, all or nothing.')
   .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 the configuration has faults.');
 for (const [name, description, run] of verbs)
   program

@@ -52,7 +52,9 @@ async function unpack(gzipped: Buffer, limits: ArchiveLimits): Promise<Map<strin
     collect(tar, files, limits),
     pipeline(Readable.from([gzipped]), createGunzip(), (chunks) => capped(chunks, limits), tar),
   ]);
-  const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
+  const errors = outcomes.flatMap((outcome): unknown[] =>
+    outcome.status === 'rejected' ? [outcome.reason] : [],
+  );
   // A refusal ends the stream, which then fails too: the refusal says more.
   const refusal = errors.find((error) => error instanceof AppError);
   if (refusal !== undefined) throw refusal;

@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openSession, refusePooler, type Session, withSession } from '../../src/db/session.ts';
+import {
+  openSession,
+  refusePooler,
+  refusePoolerUrl,
+  type Session,
+  withSession,
+} from '../../src/db/session.ts';
 import { parseTarget, type Target } from '../../src/db/target.ts';
 import { hasPgbouncer, startPgbouncer } from '../support/pgbouncer.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -107,13 +113,20 @@ test('a wrong password is not an outage', async () => {
 });
 
 describe('refusePooler', () => {
-  test('accepts a direct connection', () => refusePooler(target));
+  const check = (of: Target): Promise<void> =>
+    withSession(of, { applicationName: 'test' }, (first) =>
+      withSession(of, { applicationName: 'test' }, (second) => refusePooler(first, second)),
+    );
+
+  test('accepts a direct connection', () => check(target));
 
   test('believes a URL that says pgbouncer=true', () =>
-    expect(refusePooler(parseTarget(`${database.url}?pgbouncer=true`))).rejects.toMatchObject({
-      code: 'DATABASE_POOLED',
-      message: expect.stringContaining('directUrl') as string,
-    }));
+    expect(() => refusePoolerUrl(parseTarget(`${database.url}?pgbouncer=true`))).toThrow(
+      expect.objectContaining({
+        code: 'DATABASE_POOLED',
+        message: expect.stringContaining('directUrl') as string,
+      }),
+    ));
 
   test.runIf(hasPgbouncer).each([
     ['transaction', 'DATABASE_POOLED'],
@@ -121,7 +134,7 @@ describe('refusePooler', () => {
   ] as const)('tells pgbouncer in %s mode apart', async (mode, code) => {
     const pooler = await startPgbouncer(mode);
     try {
-      const checked = refusePooler(parseTarget(pooler.url(target.database)));
+      const checked = check(parseTarget(pooler.url(target.database)));
       await (code === null
         ? checked
         : expect(checked).rejects.toMatchObject({

@@ -13,7 +13,8 @@ export async function registerSwagger(app: App, version: string): Promise<void> 
       info: {
         title: 'Switchback',
         version,
-        description: 'Deploys Prisma migrations to PostgreSQL in production, and can always go back.',
+        description:
+          'Deploys Prisma migrations to PostgreSQL in production: looked at first, backed up before, all or nothing.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       servers: [{ url: '/' }],
