@@ -212,32 +212,27 @@ async function setCheckInterval(client: pg.Client): Promise<string> {
 }
 
 /**
- * Refuses a URL that leads to a transaction pooler: there, session locks and settings belong to whoever comes next.
+ * Refuses a URL that says that it leads to a transaction pooler.
+ * @throws AppError `DATABASE_POOLED`
+ */
+export function refusePoolerUrl(target: Target): void {
+  if (target.pooled) throw pooled(target, 'its URL says pgbouncer=true');
+}
+
+/**
+ * Refuses sessions of a transaction pooler: there, session locks and settings belong to whoever comes next.
  * A pooler gives its own process number at connection start; whether it pools by transaction shows when a second
  * client takes the server connection which the first has just let go.
  * @throws AppError `DATABASE_POOLED`
  */
-export async function refusePooler(target: Target): Promise<void> {
-  if (target.pooled) throw pooled(target, 'its URL says pgbouncer=true');
-  await withSession(
-    target,
-    { applicationName: 'switchback:pooler-check', doing: 'looking for a pooler' },
-    async (first) => {
-      await withSession(
-        target,
-        { applicationName: 'switchback:pooler-check', doing: 'looking for a pooler' },
-        async (second) => {
-          const before = await backendPid(first);
-          await second.query('begin');
-          const other = await backendPid(second);
-          const after = await backendPid(first);
-          await second.query('rollback');
-          if (before === other || before !== after)
-            throw pooled(target, "the backend's process number changes between two statements");
-        },
-      );
-    },
-  );
+export async function refusePooler(first: Session, second: Session): Promise<void> {
+  const before = await backendPid(first);
+  await second.query('begin');
+  const other = await backendPid(second);
+  const after = await backendPid(first);
+  await second.query('rollback');
+  if (before === other || before !== after)
+    throw pooled(first.target, "the backend's process number changes between two statements");
 }
 
 async function backendPid(session: Session): Promise<number> {

@@ -1,4 +1,4 @@
-import { openSession, refusePooler, type Session } from '../db/session.ts';
+import { openSession, refusePooler, refusePoolerUrl, type Session } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
 import { refuseFaults } from './fault.ts';
@@ -52,7 +52,6 @@ export const applicationName = (jobId: string): string => `switchback:${jobId}`;
  */
 export async function apply(request: ApplyRequest): Promise<MigrationOutcome[]> {
   refuseFaults(request.plan.faults);
-  await refusePooler(request.target);
   return withLocks(request, async (session, lockSession) => {
     const history = await readHistory(session, request.target.schema);
     refuseStale(history, request);
@@ -81,22 +80,25 @@ export async function apply(request: ApplyRequest): Promise<MigrationOutcome[]> 
 /**
  * Works under the executor's lock and Prisma's. Prisma's is held by a session of its own, so that letting it go and
  * taking it again never waits behind a statement.
+ * @throws AppError `DATABASE_POOLED`, `LOCK_TIMEOUT`
  */
 export async function withLocks<T>(
   request: Pick<ApplyRequest, 'target' | 'jobId' | 'lockBudgetMs' | 'signal' | 'report'>,
   work: (session: Session, lockSession: Session) => Promise<T>,
 ): Promise<T> {
+  refusePoolerUrl(request.target);
   const name = applicationName(request.jobId);
   const session = await openSession(request.target, { applicationName: name, doing: 'applying migrations' });
   const sessions = [session];
   try {
-    const count = await endOrphans(session, name);
-    if (count > 0) request.report({ type: 'orphans ended', count });
     const lockSession = await openSession(request.target, {
       applicationName: `${name}:lock`,
       doing: "holding Prisma's lock",
     });
     sessions.push(lockSession);
+    await refusePooler(session, lockSession);
+    const count = await endOrphans(session, name);
+    if (count > 0) request.report({ type: 'orphans ended', count });
     await takeLock(session, 'executor', lockOptions(request));
     await takeLock(lockSession, 'prisma', lockOptions(request));
     return await work(session, lockSession);
