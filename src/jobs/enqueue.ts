@@ -1,7 +1,7 @@
 import { v7 as newId } from 'uuid';
 import type { Control, ControlTransaction } from '../db/control/control.ts';
 import { isExclusion } from '../db/control/errors.ts';
-import { appendEvent, endJob, type Job, toJson } from '../db/control/job-rows.ts';
+import { endJob, insertJob, type Job } from '../db/control/job-rows.ts';
 import { AppError, toAppError } from '../errors.ts';
 import type { JobKind } from './define-job.ts';
 import type { JobQueue } from './queue.ts';
@@ -65,15 +65,7 @@ async function insertOnce<Payload>(
   job: { id: string; database: string | null; payload: Payload; requestedBy: string },
 ): Promise<string> {
   const { name, queue, exclusive } = kind;
-  await transaction.job.create({
-    data: { ...job, kind: name, queue, exclusive, payload: toJson(job.payload) },
-  });
-  const { requestedBy } = job;
-  await appendEvent(
-    transaction,
-    { jobId: job.id, attempt: 0 },
-    { type: 'queued', body: { kind: name, requestedBy } },
-  );
+  await insertJob(transaction, { ...job, kind: name, queue, exclusive });
   return kind.record(transaction, job);
 }
 

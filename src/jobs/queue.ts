@@ -57,7 +57,7 @@ export async function openQueue(options: { url: string; prefix: string }): Promi
   };
   const within = <T>(work: Promise<T>): Promise<T> => orUnavailable(options.url, work);
   const close = async (): Promise<void> => {
-    for (const queue of queues.values()) await queue.close();
+    await Promise.all([...queues.values()].map(closeOrLeave));
   };
   try {
     for (const queue of queues.values()) await within(queue.waitUntilReady());
@@ -99,6 +99,7 @@ interface Producer {
   waitUntilReady(): Promise<unknown>;
   on(event: 'error', listener: (error: Error) => void): unknown;
   close(): Promise<void>;
+  disconnect(): Promise<void>;
 }
 
 interface Processor {
@@ -169,9 +170,17 @@ function postgresBackend({ url, prefix }: { url: string; prefix: string }): Back
 
 /**
  * Whether an attempt is alive is decided by its row's heartbeat. BullMQ may deliver an entry again when it takes a
- * worker for stalled; it must never call the job failed for that.
+ * worker for stalled (a blocked event loop), which is harmless; it must never call the job failed for that. The times
+ * are short because an entry whose delivery was lost on the way is delivered again only when its lock has run out.
  */
-const workerOptions = { maxStalledCount: 1_000_000, lockDuration: 60_000 };
+const workerOptions = { maxStalledCount: 1_000_000, lockDuration: 10_000, stalledInterval: 5_000 };
+
+/** A polite close waits for an answer, which a queue that is away does not give. */
+async function closeOrLeave(queue: Producer): Promise<void> {
+  const closing = queue.close();
+  if ((await Promise.race([closing, pause(answerWithinMs, 'late', { ref: false })])) !== 'late') return;
+  await queue.disconnect();
+}
 
 /** Connection errors of a producer show in the call that met them. */
 function quiet(queue: Producer): Producer {

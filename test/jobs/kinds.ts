@@ -39,7 +39,8 @@ export const stuck = defineJob({
   attempts: 1,
   whenInterrupted: 'resume',
   run: ({ job, step, signal }) =>
-    step('wait', async () => {
+    step('wait', async (progress) => {
+      progress({ done: job.attempt === 1 ? 9 : 1, total: 10 });
       if (job.attempt === 1) await pause(600_000, undefined, { signal });
       return { attempt: job.attempt };
     }),
@@ -76,4 +77,54 @@ export const broken = defineJob({
   },
 });
 
-export const kinds = [echo, stuck, fragile, flaky, broken] as readonly JobKind[];
+interface Gate {
+  readonly open: Promise<void>;
+  readonly release: () => void;
+}
+const counts = new Map<string, number>();
+const gates = new Map<string, Gate>();
+const gate = (counter: string): Gate => {
+  const known = gates.get(counter);
+  if (known !== undefined) return known;
+  let release = (): void => undefined;
+  const made = { open: new Promise<void>((resolve) => (release = resolve)), release: () => release() };
+  gates.set(counter, made);
+  return made;
+};
+
+/** Counts how often it was run for a name in this process; each waits until the name is released. */
+export const counting = {
+  ...defineJob({
+    ...common,
+    name: 'counting',
+    payload: z.strictObject({ counter: z.string() }),
+    steps: ['wait'],
+    exclusive: false,
+    attempts: 1,
+    whenInterrupted: 'resume',
+    run: ({ payload: { counter }, step }) =>
+      step('wait', async () => {
+        counts.set(counter, (counts.get(counter) ?? 0) + 1);
+        await gate(counter).open;
+      }),
+  }),
+  runs: (counter: string): number => counts.get(counter) ?? 0,
+  release: (counter: string): void => gate(counter).release(),
+};
+
+/** Says what PostgreSQL's jsonb does not take. */
+export const awkward = defineJob({
+  ...common,
+  name: 'awkward',
+  payload: z.strictObject({}),
+  steps: ['say'],
+  exclusive: false,
+  attempts: 1,
+  whenInterrupted: 'resume',
+  async run({ note }) {
+    note('half \ud83d a pair, and \0', { big: 2n ** 40n, none: undefined });
+    return { text: 'NUL \0', at: new Date(0) };
+  },
+});
+
+export const kinds = [echo, stuck, fragile, flaky, broken, counting, awkward] as readonly JobKind[];

@@ -1,26 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { readEvents } from '../../src/db/control/job-rows.ts';
-import type { JobKind } from '../../src/jobs/define-job.ts';
-import { enqueue } from '../../src/jobs/enqueue.ts';
-import { openEventTails } from '../../src/jobs/events.ts';
-import { cancelJob, readJob, waitForJob } from '../../src/jobs/jobs.ts';
-import { type RunningWorker, startWorker } from '../../src/jobs/worker.ts';
+import { cancelJob } from '../../src/jobs/jobs.ts';
+import { runEntry } from '../../src/jobs/runner.ts';
 import { hasRedis, startRedis, type TestRedis } from '../support/redis.ts';
 import { openSwitchback, type TestSwitchback } from '../support/switchback.ts';
 import { waitFor } from '../support/wait.ts';
-import { broken, echo, flaky, fragile, kinds, stuck } from './kinds.ts';
-
-const quick = { kinds, heartbeatMs: 100, staleMs: 1_000, repairMs: 200 };
+import { awkward, broken, counting, echo, flaky, fragile, stuck } from './kinds.ts';
+import { openWorkshop, quick, type Workshop } from './workshop.ts';
 
 describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
   const run = test.runIf(backend === 'postgres' || hasRedis);
   let redis: TestRedis | undefined;
   let switchback: TestSwitchback;
-  const workers: RunningWorker[] = [];
-  const children: ChildProcess[] = [];
+  let shop: Workshop;
 
   beforeAll(async () => {
     if (backend === 'redis' && hasRedis) redis = await startRedis();
@@ -31,61 +22,23 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
       { alerts: { overdueSeconds: 1 }, worker: { shutdownGraceSeconds: 1 } },
       redis === undefined ? {} : { queueUrl: redis.url },
     );
+    shop = openWorkshop(switchback);
   });
   afterEach(async () => {
-    for (const child of children.splice(0)) child.kill('SIGKILL');
-    for (const worker of workers.splice(0)) await worker.stop();
+    await shop.close();
     await switchback.close();
   });
 
-  const work = async (options = quick): Promise<RunningWorker> => {
-    const worker = await startWorker(switchback.deps, options);
-    workers.push(worker);
-    return worker;
-  };
-  const ask = async <Payload>(
-    kind: JobKind<string, Payload>,
-    payload: Payload,
-    database: string | null = null,
-  ): Promise<string> =>
-    (await enqueue(switchback.deps, { kind, database, payload, requestedBy: 'ci' })).jobId;
-  const finished = async (jobId: string) => {
-    const tails = openEventTails(switchback.deps.control);
-    try {
-      return await waitForJob({ control: switchback.deps.control, tails }, jobId, {
-        seconds: 30,
-        signal: new AbortController().signal,
-      });
-    } finally {
-      tails.close();
-    }
-  };
-  const eventsOf = async (jobId: string) => readEvents(switchback.deps.control.prisma, jobId, 0, 1000);
-  const running = (jobId: string) =>
-    waitFor(async () => (await readJob(switchback.deps.control, jobId)).step === 'wait', {
-      what: 'the step "wait"',
-    });
-  const startChild = async (): Promise<ChildProcess> => {
-    const script = path.join(import.meta.dirname, 'worker-process.ts');
-    const { controlUrl, queueUrl, prefix } = switchback;
-    const child = spawn(process.execPath, ['--import', 'tsx', script, controlUrl, queueUrl, prefix], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    children.push(child);
-    await once(child.stdout, 'data');
-    return child;
-  };
-
   run('runs a job to its end and numbers its events without a gap', async () => {
-    await work();
-    const jobId = await ask(echo, { text: 'hello' });
-    expect(await finished(jobId)).toMatchObject({
+    await shop.work();
+    const jobId = await shop.ask(echo, { text: 'hello' });
+    expect(await shop.finished(jobId)).toMatchObject({
       state: 'succeeded',
       percent: 100,
       attempt: 1,
       result: { text: 'hello' },
     });
-    const events = await eventsOf(jobId);
+    const events = await shop.eventsOf(jobId);
     expect(events.map((event) => event.number)).toEqual(events.map((_, index) => index + 1));
     expect(events.map((event) => event.type).filter((type) => type !== 'progress')).toEqual([
       'queued',
@@ -101,24 +54,45 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
     expect(events.filter((event) => event.type === 'progress').length).toBeLessThanOrEqual(3);
   });
 
-  run('does nothing when an entry is delivered a second time', async () => {
-    await work();
-    const jobId = await ask(echo, { text: 'once' });
-    await finished(jobId);
+  run('does nothing when an entry is delivered a second time, after the job or during it', async () => {
+    await shop.work();
+    const jobId = await shop.ask(counting, { counter: `twice on ${backend}` });
+    await shop.waiting(jobId);
+    const other = {
+      ...quick,
+      worker: 'another',
+      shutdown: new AbortController().signal,
+    };
+    await runEntry(switchback.deps, { jobId, attempt: 1 }, other);
+    await runEntry(switchback.deps, { jobId, attempt: 2 }, other);
+    counting.release(`twice on ${backend}`);
+    await shop.finished(jobId);
+    const types = await shop.typesOf(jobId);
     await switchback.deps.queue.add('operations', { jobId, attempt: 1 });
-    const later = await ask(echo, { text: 'later' });
-    await finished(later);
-    expect(await readJob(switchback.deps.control, jobId)).toMatchObject({ state: 'succeeded', attempt: 1 });
+    await shop.finished(await shop.ask(echo, { text: 'later' }));
+    expect(counting.runs(`twice on ${backend}`)).toBe(1);
+    expect(await shop.read(jobId)).toMatchObject({ state: 'succeeded', attempt: 1 });
+    expect(await shop.typesOf(jobId)).toEqual(types);
+  });
+
+  run('runs each of many jobs exactly once on two workers', async () => {
+    await Promise.all([shop.work(), shop.work()]);
+    const counters = Array.from({ length: 40 }, (_, index) => `${index} on ${backend}`);
+    for (const counter of counters) counting.release(counter);
+    const jobs = await Promise.all(counters.map((counter) => shop.ask(counting, { counter })));
+    for (const jobId of jobs)
+      expect(await shop.finished(jobId)).toMatchObject({ state: 'succeeded', attempt: 1 });
+    expect(counters.map(counting.runs)).toEqual(counters.map(() => 1));
   });
 
   run('tries again after an outage, and not after a failure', async () => {
-    await work();
-    expect(await finished(await ask(flaky, {}))).toMatchObject({
+    await shop.work();
+    expect(await shop.finished(await shop.ask(flaky, {}))).toMatchObject({
       state: 'succeeded',
       attempt: 3,
       result: { attempt: 3 },
     });
-    expect(await finished(await ask(broken, {}))).toMatchObject({
+    expect(await shop.finished(await shop.ask(broken, {}))).toMatchObject({
       state: 'failed',
       attempt: 1,
       error: { code: 'STATEMENT_FAILED' },
@@ -126,99 +100,115 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
   });
 
   run('lets a worker that was killed be succeeded by another', async () => {
-    const child = await startChild();
-    const jobId = await ask(stuck, {}, 'orders');
-    await running(jobId);
+    const child = await shop.workApart();
+    const jobId = await shop.ask(stuck, {}, 'orders');
+    await shop.waiting(jobId);
     child.kill('SIGKILL');
-    await work();
-    expect(await finished(jobId)).toMatchObject({ state: 'succeeded', attempt: 2, result: { attempt: 2 } });
-    expect((await eventsOf(jobId)).map((event) => event.type)).toContain('requeued');
+    await shop.work();
+    expect(await shop.finished(jobId)).toMatchObject({
+      state: 'succeeded',
+      attempt: 2,
+      result: { attempt: 2 },
+    });
+    const percents = (await shop.eventsOf(jobId)).map((event) => (event.body as { percent: number }).percent);
+    expect(percents).toEqual(percents.toSorted((one, other) => one - other));
+    expect(await shop.typesOf(jobId)).toContain('requeued');
   });
 
   run('fails a job that must not be run again, when its worker was killed', async () => {
-    const child = await startChild();
-    const jobId = await ask(fragile, {});
-    await running(jobId);
+    const child = await shop.workApart();
+    const jobId = await shop.ask(fragile, {});
+    await shop.waiting(jobId);
     child.kill('SIGKILL');
-    await work();
-    expect(await finished(jobId)).toMatchObject({ state: 'failed', error: { code: 'JOB_INTERRUPTED' } });
+    await shop.work();
+    expect(await shop.finished(jobId)).toMatchObject({ state: 'failed', error: { code: 'JOB_INTERRUPTED' } });
   });
 
   run(
     'hands a job back when it shuts down',
     async () => {
-      const first = await work({ ...quick, repairMs: 60_000 });
-      const jobId = await ask(stuck, {}, 'orders');
-      await running(jobId);
+      const first = await shop.work({ ...quick, repairMs: 60_000 });
+      const jobId = await shop.ask(stuck, {}, 'orders');
+      await shop.waiting(jobId);
       await first.stop();
-      expect(await readJob(switchback.deps.control, jobId)).toMatchObject({ state: 'queued', attempt: 1 });
-      await work();
-      expect(await finished(jobId)).toMatchObject({ state: 'succeeded', attempt: 2 });
+      expect(await shop.read(jobId)).toMatchObject({ state: 'queued', attempt: 1 });
+      await shop.work();
+      expect(await shop.finished(jobId)).toMatchObject({ state: 'succeeded', attempt: 2 });
     },
     90_000,
   );
 
   run('cancels a job that runs, and one that waits', async () => {
-    const waiting = await ask(stuck, {}, 'billing');
+    const waiting = await shop.ask(stuck, {}, 'billing');
     expect(await cancelJob(switchback.deps.control, waiting, 'operator')).toMatchObject({
       state: 'cancelled',
     });
-    await work();
-    const jobId = await ask(stuck, {}, 'orders');
-    await running(jobId);
+    await shop.work();
+    const jobId = await shop.ask(stuck, {}, 'orders');
+    await shop.waiting(jobId);
     await cancelJob(switchback.deps.control, jobId, 'operator');
-    expect(await finished(jobId)).toMatchObject({
+    expect(await shop.finished(jobId)).toMatchObject({
       state: 'cancelled',
       error: { code: 'JOB_CANCELLED' },
       cancelRequestedBy: 'operator',
     });
-    await expect(
-      cancelJob(
-        switchback.deps.control,
-        await ask(echo, { text: '' }).then(async (id) => (await finished(id), id)),
-        'x',
-      ),
-    ).rejects.toMatchObject({ code: 'JOB_ALREADY_FINISHED' });
+    const over = await shop.ask(echo, { text: '' });
+    await shop.finished(over);
+    await expect(cancelJob(switchback.deps.control, over, 'x')).rejects.toMatchObject({
+      code: 'JOB_ALREADY_FINISHED',
+    });
+  });
+
+  run('keeps what jobs say, also where jsonb does not take it', async () => {
+    await shop.work();
+    const jobId = await shop.ask(awkward, {});
+    expect(await shop.finished(jobId)).toMatchObject({
+      state: 'succeeded',
+      result: { text: 'NUL \ufffd', at: '1970-01-01T00:00:00.000Z' },
+    });
+    expect((await shop.eventsOf(jobId)).find((event) => event.type === 'note')).toMatchObject({
+      body: { message: 'half \ufffd a pair, and \ufffd', big: 2 ** 40 },
+    });
   });
 
   run('lets one exclusive job through of twenty at once, and names it to the others', async () => {
-    const answers = await Promise.allSettled(Array.from({ length: 20 }, () => ask(stuck, {}, 'orders')));
+    const answers = await Promise.allSettled(Array.from({ length: 20 }, () => shop.ask(stuck, {}, 'orders')));
     const [first] = answers.filter((answer) => answer.status === 'fulfilled');
     const refused = answers.filter((answer) => answer.status === 'rejected');
     expect(refused).toHaveLength(19);
     for (const { reason } of refused)
       expect(reason).toMatchObject({ code: 'DATABASE_BUSY', details: { job: first?.value } });
-    await expect(ask(stuck, {}, 'billing')).resolves.toBeTypeOf('string');
+    await expect(shop.ask(stuck, {}, 'billing')).resolves.toBeTypeOf('string');
   });
 
   run('adds a queued row again whose entry a crash has lost', async () => {
-    const jobId = await ask(echo, { text: 'lost' });
-    await work({ ...quick, repairMs: 60_000 });
-    await finished(jobId);
+    const jobId = await shop.ask(echo, { text: 'lost' });
+    await shop.work({ ...quick, repairMs: 60_000 });
+    await shop.finished(jobId);
     const { prisma } = switchback.deps.control;
     const ago = new Date(Date.now() - 60_000);
     await prisma.job.update({
       where: { id: jobId },
       data: { state: 'queued', attempt: 1, dueAt: ago, finishedAt: null },
     });
-    await work();
-    await waitFor(async () => (await readJob(switchback.deps.control, jobId)).state === 'succeeded', {
+    await shop.work();
+    await waitFor(async () => (await shop.read(jobId)).state === 'succeeded', {
       what: 'the second attempt',
     });
   });
 
   run('tells of an overdue job once, while it still runs', async () => {
-    await work();
-    const jobId = await ask(stuck, {}, 'orders');
+    await shop.work();
+    const jobId = await shop.ask(stuck, {}, 'orders');
     const { prisma } = switchback.deps.control;
     const told = () => prisma.alert.findMany({ where: { jobId } });
     await waitFor(async () => (await told()).length > 0, { what: 'an alert' });
     expect(await told()).toMatchObject([
       { condition: 'job-overdue', severity: 'warning', database: 'orders' },
     ]);
-    expect(await readJob(switchback.deps.control, jobId)).toMatchObject({ state: 'running' });
+    expect(await shop.read(jobId)).toMatchObject({ state: 'running' });
     await cancelJob(switchback.deps.control, jobId, 'operator');
-    await finished(jobId);
+    await shop.finished(jobId);
     expect(await told()).toHaveLength(1);
   });
 });
