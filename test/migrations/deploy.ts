@@ -102,3 +102,13 @@ export const tablesOf = async (url: string): Promise<string[]> =>
 export const hasJournal = async (url: string): Promise<boolean> =>
   (await rowsOf<{ present: boolean }>(url, "select to_regclass('switchback.step') is not null as present"))[0]
     ?.present === true;
+
+/** Calls back at the first event that fits. */
+export const once = (fits: (event: ApplyEvent) => boolean, act: (event: ApplyEvent) => void) => {
+  let acted = false;
+  return (event: ApplyEvent): void => {
+    if (acted || !fits(event)) return;
+    acted = true;
+    act(event);
+  };
+};
