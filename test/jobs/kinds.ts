@@ -1,6 +1,5 @@
 /** Kinds of jobs for the tests of the runner. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { v7 as newId } from 'uuid';
 import { z } from 'zod';
 import { AppError } from '../../src/errors.ts';
 import { defineJob, type JobKind } from '../../src/jobs/define-job.ts';
@@ -8,7 +7,6 @@ import { defineJob, type JobKind } from '../../src/jobs/define-job.ts';
 const common = {
   queue: 'operations' as const,
   backoffMs: () => 50,
-  record: () => Promise.resolve(newId()),
 };
 
 /** Says what it was given. */
@@ -29,22 +27,29 @@ export const echo = defineJob({
   },
 });
 
+const aborted = new Map<string, () => void>();
+
 /** Its first attempt never ends by itself; later ones succeed at once. */
-export const stuck = defineJob({
-  ...common,
-  name: 'stuck',
-  payload: z.strictObject({}),
-  steps: ['wait'],
-  exclusive: true,
-  attempts: 1,
-  whenInterrupted: 'resume',
-  run: ({ job, step, signal }) =>
-    step('wait', async (progress) => {
-      progress({ done: job.attempt === 1 ? 9 : 1, total: 10 });
-      if (job.attempt === 1) await pause(600_000, undefined, { signal });
-      return { attempt: job.attempt };
-    }),
-});
+export const stuck = {
+  ...defineJob({
+    ...common,
+    name: 'stuck',
+    payload: z.strictObject({}),
+    steps: ['wait'],
+    exclusive: true,
+    attempts: 1,
+    whenInterrupted: 'resume',
+    run: ({ job, step, signal }) =>
+      step('wait', async (progress) => {
+        signal.addEventListener('abort', () => aborted.get(job.id)?.());
+        progress({ done: job.attempt === 1 ? 9 : 1, total: 10 });
+        if (job.attempt === 1) await pause(600_000, undefined, { signal });
+        return { attempt: job.attempt };
+      }),
+  }),
+  /** Resolves when the signal of a job that runs in this process aborts. */
+  interrupted: (jobId: string) => new Promise<void>((resolve) => aborted.set(jobId, resolve)),
+};
 
 /** As `stuck`, but must not be run again. */
 export const fragile = defineJob({ ...stuck, name: 'fragile', exclusive: false, whenInterrupted: 'fail' });

@@ -17,6 +17,8 @@ export interface Control {
 }
 
 const maxConnections = 10;
+/** Nothing here takes long: a connection that does not answer is a dead one, which TCP would find out only later. */
+const answerWithinMs = 60_000;
 /** Under load a transaction waits for its connection; Prisma would give up after 2 s. */
 const transactionOptions = { maxWait: 10_000, timeout: 20_000 };
 
@@ -30,6 +32,7 @@ export async function openControl(url: string): Promise<Control> {
     {
       ...poolConfig(target),
       max: maxConnections,
+      query_timeout: answerWithinMs,
       application_name: 'switchback:control',
       options: `-c search_path=${target.schema}`,
     },

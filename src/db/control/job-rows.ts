@@ -1,6 +1,6 @@
 /** The rows of jobs: each change of state is one `update … where state …`, and the database decides who won. */
 import type { ControlTransaction } from './control.ts';
-import type { Job, Prisma, PrismaClient } from './generated/client.ts';
+import { type Job, Prisma, type PrismaClient } from './generated/client.ts';
 
 type Queryable = PrismaClient | ControlTransaction;
 
@@ -21,6 +21,42 @@ export interface EventBody {
 export type JobOutcome =
   | { readonly state: 'succeeded'; readonly result: unknown }
   | { readonly state: 'failed' | 'cancelled'; readonly error: object };
+
+/** A row of the table of a kind's records, by its columns. `created_at` is added by the database. */
+export interface NewRecord {
+  readonly table: 'deployment' | 'backup' | 'health_check' | 'recovery';
+  readonly row: Readonly<Record<string, string | null>> & { readonly id: string };
+}
+
+/**
+ * Inserts a job, its first event and its record, in one statement: one way to the database and back. Nobody is woken:
+ * a NOTIFY would make commits wait for each other, and nobody can be waiting for a job whose id is not known yet.
+ */
+export async function insertJob(
+  prisma: PrismaClient,
+  job: Pick<Job, 'id' | 'kind' | 'queue' | 'database' | 'exclusive' | 'requestedBy'> & {
+    readonly payload: unknown;
+  },
+  record: NewRecord | null,
+): Promise<void> {
+  const { id, kind, queue, database, exclusive, requestedBy } = job;
+  const body = { kind, requestedBy, percent: 0 };
+  await prisma.$executeRaw`
+    with inserted as (
+      insert into job (id, kind, queue, database, exclusive, payload, requested_by, last_event)
+      values (${id}::uuid, ${kind}, ${queue}, ${database}, ${exclusive}, ${JSON.stringify(toJson(job.payload))}::jsonb, ${requestedBy}, 1)
+      returning id
+    )${record === null ? Prisma.empty : insertRecord(record)}
+    insert into job_event (job_id, number, type, body) select id, 1, 'queued', ${JSON.stringify(body)}::jsonb from inserted`;
+}
+
+function insertRecord({ table, row }: NewRecord): Prisma.Sql {
+  const name = Prisma.raw(table);
+  return Prisma.sql`, recorded as (
+      insert into ${name}
+      select * from jsonb_populate_record(null::${name}, ${JSON.stringify(row)}::jsonb || jsonb_build_object('created_at', now()))
+    )`;
+}
 
 /** The control database's clock: the only one by which rows are judged, since those of workers may differ. */
 export async function databaseTime(prisma: PrismaClient): Promise<number> {
