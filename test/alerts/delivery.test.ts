@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { raiseTestAlert, redeliverAlert } from '../../src/jobs/alerts.ts';
 import type { JobKind } from '../../src/jobs/define-job.ts';
 import { enqueue } from '../../src/jobs/enqueue.ts';
 import { alertDelivery } from '../../src/jobs/kinds/alert-delivery.ts';
@@ -67,4 +68,16 @@ test('a delivery that is given up raises no alert of its own', async () => {
     error: { code: 'SINK_REFUSED' },
   });
   expect(await prisma.alert.count()).toBe(1);
+});
+
+test('a test alert arrives, and an alert that is delivered again has an id of its own', async () => {
+  await raiseTestAlert(switchback.deps, 'ci');
+  const first = await receiver.next(({ body }) => body.includes('alert.test'));
+  expect(JSON.parse(first.body)).toMatchObject({ type: 'alert.test', data: { requestedBy: 'ci' } });
+  const alert = await switchback.deps.control.prisma.alert.findFirstOrThrow();
+  await redeliverAlert(switchback.deps, alert);
+  await waitFor(() => receiver.received.length === 2, { what: 'the second delivery' });
+  const [one, other] = receiver.received;
+  expect(other?.headers['webhook-id']).not.toBe(one?.headers['webhook-id']);
+  expect(JSON.parse(other?.body ?? '').data.title).toBe(alert.title);
 });

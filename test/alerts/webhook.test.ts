@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isPublic } from '../../src/alerts/sinks/public-address.ts';
 import { webhook } from '../../src/alerts/sinks/webhook.ts';
+import type { AppError } from '../../src/errors.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts';
 
 const secret = `whsec_${randomBytes(24).toString('base64')}`;
@@ -57,6 +61,36 @@ test.each([
 ])('an answer of %i is %s', async (status, code) => {
   receiver.answerWith(status);
   await expect(send(options())).rejects.toMatchObject({ code, details: { sink: 'chat', status } });
+});
+
+test('a receiver that asks for a pause is understood, up to some hours', async () => {
+  const asked = ['1200', '999999999', 'Fri, 31 Dec 1999 23:59:59 GMT'];
+  const server = createServer((_, response) => {
+    response.writeHead(429, { 'retry-after': asked.shift() ?? '' }).end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const details = () => send(options({ url })).then(null, (error: AppError) => error.details);
+  expect(await details()).toEqual({ sink: 'chat', status: 429, retryAfterSeconds: 1_200 });
+  expect(await details()).toEqual({ sink: 'chat', status: 429, retryAfterSeconds: 21_600 });
+  expect(await details()).toEqual({ sink: 'chat', status: 429 });
+  server.close();
+});
+
+test('an answer without end is not waited for', async () => {
+  const server = createServer((_, response) => {
+    response.writeHead(200);
+    const flow = (): void => void response.write(Buffer.alloc(65_536), (error) => error ?? flow());
+    flow();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const startedAt = performance.now();
+  await send(options({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }));
+  expect(performance.now() - startedAt).toBeLessThan(5_000);
+  server.closeAllConnections();
+  server.close();
 });
 
 test('a receiver that is not there can be tried again', async () => {

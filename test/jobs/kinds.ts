@@ -54,7 +54,7 @@ export const stuck = {
 /** As `stuck`, but must not be run again. */
 export const fragile = defineJob({ ...stuck, name: 'fragile', exclusive: false, whenInterrupted: 'fail' });
 
-/** Meets an outage on its first two attempts. */
+/** Meets an outage on its first two attempts; the first is asked for a pause. */
 export const flaky = defineJob({
   ...common,
   name: 'flaky',
@@ -64,7 +64,8 @@ export const flaky = defineJob({
   attempts: 3,
   whenInterrupted: 'resume',
   async run({ job }) {
-    if (job.attempt < 3) throw new AppError('DATABASE_UNREACHABLE', 'away');
+    if (job.attempt === 1) throw new AppError('SINK_UNREACHABLE', 'busy', { retryAfterSeconds: 1 });
+    if (job.attempt === 2) throw new AppError('DATABASE_UNREACHABLE', 'away');
     return { attempt: job.attempt };
   },
 });

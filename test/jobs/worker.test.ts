@@ -87,11 +87,14 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
 
   run('tries again after an outage, and not after a failure', async () => {
     await shop.work();
-    expect(await shop.finished(await shop.ask(flaky, {}))).toMatchObject({
+    const jobId = await shop.ask(flaky, {});
+    expect(await shop.finished(jobId)).toMatchObject({
       state: 'succeeded',
       attempt: 3,
       result: { attempt: 3 },
     });
+    const pauses = (await shop.eventsOf(jobId)).filter((event) => event.type === 'requeued');
+    expect(pauses.map((event) => (event.body as { delayMs: number }).delayMs)).toEqual([1_000, 50]);
     expect(await shop.finished(await shop.ask(broken, {}))).toMatchObject({
       state: 'failed',
       attempt: 1,
