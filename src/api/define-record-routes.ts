@@ -7,6 +7,7 @@ import { type Caller, callerOf, maySee } from './authentication.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { type PageRequest, pageOf, pageQuery, toPage } from './paging.ts';
 import { databaseName, idParameter } from './schemas/job.ts';
+import { accepted } from './schemas/record.ts';
 
 /** A record as the API shows it. `database` is null where the operation concerns all of them. */
 export interface RecordView {
@@ -63,13 +64,14 @@ export const defineRecordRoutes =
         operationId: `create${title}`,
         summary: resource.summary,
         body: resource.body,
-        response: { 202: record },
+        response: { 202: accepted },
       },
       handler: async (request, reply) => {
         const caller = callerOf(request);
-        const { jobId, recordId } = await resource.submit(deps, caller, request.body as Body);
+        const { jobId, recordId, createdAt } = await resource.submit(deps, caller, request.body as Body);
         reply.code(202).header('location', `/api/jobs/${jobId}`);
-        return read(caller, recordId);
+        const job = { id: jobId, state: 'queued', step: null, percent: 0, error: null };
+        return { id: recordId, job, createdAt, requestedBy: caller.name };
       },
     });
 

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { z } from 'zod';
-import type { ControlTransaction } from '../db/control/control.ts';
+import type { NewRecord } from '../db/control/job-rows.ts';
 import type { JobDependencies } from './dependencies.ts';
 
 export type QueueName = 'operations' | 'signals';
@@ -65,8 +65,8 @@ export interface JobKind<Name extends string = string, Payload = unknown, Step e
   backoffMs(attempt: number): number;
   /** What becomes of a job whose worker died or shut down: run again, or failed with `JOB_INTERRUPTED`. */
   readonly whenInterrupted: 'resume' | 'fail';
-  /** Inserts the record that belongs to a new job of this kind, in the job's own transaction; returns its id. */
-  record(transaction: ControlTransaction, job: NewJob<Payload>): Promise<string>;
+  /** The record that belongs to a new job of this kind and is inserted with it; jobs without one are their own record. */
+  record?(job: NewJob<Payload>): NewRecord;
   run(context: JobContext<Payload, Step>): Promise<unknown>;
 }
 

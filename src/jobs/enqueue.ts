@@ -1,5 +1,5 @@
 import { v7 as newId } from 'uuid';
-import type { Control, ControlTransaction } from '../db/control/control.ts';
+import type { Control } from '../db/control/control.ts';
 import { isExclusion } from '../db/control/errors.ts';
 import { endJob, insertJob, type Job } from '../db/control/job-rows.ts';
 import { AppError, toAppError } from '../errors.ts';
@@ -18,6 +18,8 @@ export interface EnqueueRequest<Payload> {
 export interface Enqueued {
   readonly jobId: string;
   readonly recordId: string;
+  /** By the control database's clock. */
+  readonly createdAt: Date;
 }
 
 /**
@@ -30,24 +32,27 @@ export async function enqueue<Payload>(
 ): Promise<Enqueued> {
   const { kind, database, payload, requestedBy } = request;
   const job = { id: newId(), database, payload: kind.payload.parse(payload), requestedBy };
-  const recordId = await insert(deps.control, kind, job);
+  const inserted = await insert(deps.control, kind, job);
   try {
     await deps.queue.add(kind.queue, { jobId: job.id, attempt: 1 });
   } catch (error) {
     await failQueued(deps.control, job.id, toAppError(error));
     throw error;
   }
-  return { jobId: job.id, recordId };
+  return { jobId: job.id, ...inserted };
 }
 
 async function insert<Payload>(
   control: Control,
   kind: JobKind<string, Payload>,
   job: { id: string; database: string | null; payload: Payload; requestedBy: string },
-): Promise<string> {
+): Promise<Pick<Enqueued, 'recordId' | 'createdAt'>> {
+  const { name, queue, exclusive } = kind;
+  const record = kind.record?.(job) ?? null;
   for (;;) {
     try {
-      return await control.prisma.$transaction((transaction) => insertOnce(transaction, kind, job));
+      const createdAt = await insertJob(control.prisma, { ...job, kind: name, queue, exclusive }, record);
+      return { recordId: record?.row.id ?? job.id, createdAt };
     } catch (error) {
       if (!isExclusion(error)) throw error;
       const first = await control.prisma.job.findFirst({
@@ -57,16 +62,6 @@ async function insert<Payload>(
       if (first !== null) throw busy(first);
     }
   }
-}
-
-async function insertOnce<Payload>(
-  transaction: ControlTransaction,
-  kind: JobKind<string, Payload>,
-  job: { id: string; database: string | null; payload: Payload; requestedBy: string },
-): Promise<string> {
-  const { name, queue, exclusive } = kind;
-  await insertJob(transaction, { ...job, kind: name, queue, exclusive });
-  return kind.record(transaction, job);
 }
 
 const busy = ({ id, kind, state, database, requestedBy }: Job): AppError =>

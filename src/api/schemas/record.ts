@@ -22,6 +22,9 @@ export const recordFields = {
   requestedBy: z.string().describe('Name of the token that asked for it'),
 };
 
+/** The answer to a request that is in the queue now: the record's id, and the job to follow. */
+export const accepted = z.object(recordFields).meta({ id: 'Accepted' });
+
 export const migrationName = z.string().min(1).max(255);
 export const bundleId = z
   .string()

@@ -31,6 +31,7 @@ export interface NewRecord {
 /**
  * Inserts a job, its first event and its record, in one statement: one way to the database and back. Nobody is woken:
  * a NOTIFY would make commits wait for each other, and nobody can be waiting for a job whose id is not known yet.
+ * @returns when it was created, by the database's clock
  */
 export async function insertJob(
   prisma: PrismaClient,
@@ -38,16 +39,18 @@ export async function insertJob(
     readonly payload: unknown;
   },
   record: NewRecord | null,
-): Promise<void> {
+): Promise<Date> {
   const { id, kind, queue, database, exclusive, requestedBy } = job;
   const body = { kind, requestedBy, percent: 0 };
-  await prisma.$executeRaw`
+  const rows = await prisma.$queryRaw<{ at: Date }[]>`
     with inserted as (
       insert into job (id, kind, queue, database, exclusive, payload, requested_by, last_event)
       values (${id}::uuid, ${kind}, ${queue}, ${database}, ${exclusive}, ${JSON.stringify(toJson(job.payload))}::jsonb, ${requestedBy}, 1)
       returning id
     )${record === null ? Prisma.empty : insertRecord(record)}
-    insert into job_event (job_id, number, type, body) select id, 1, 'queued', ${JSON.stringify(body)}::jsonb from inserted`;
+    insert into job_event (job_id, number, type, body) select id, 1, 'queued', ${JSON.stringify(body)}::jsonb from inserted
+    returning at`;
+  return rows[0]?.at ?? new Date();
 }
 
 function insertRecord({ table, row }: NewRecord): Prisma.Sql {

@@ -16,9 +16,6 @@ export const alertDelivery = defineJob({
   attempts: 10,
   backoffMs: (attempt) => Math.min(6 * 60 * minute, 5_000 * 4 ** (attempt - 1)) * (0.8 + 0.4 * Math.random()),
   whenInterrupted: 'resume',
-  async record(_, job) {
-    return job.payload.delivery;
-  },
   async run({ payload, deps, signal, step }) {
     const delivery = await deps.control.prisma.delivery.findUniqueOrThrow({
       where: { id: payload.delivery },

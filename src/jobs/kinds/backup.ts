@@ -22,12 +22,11 @@ export const backup = defineJob({
   backoffMs: (attempt) => attempt * 10_000,
   // It starts over: nothing of an unfinished backup is kept.
   whenInterrupted: 'resume',
-  async record(transaction, { id: jobId, database, requestedBy }) {
-    const id = newId();
-    await transaction.backup.create({
-      data: { id, jobId, database: database ?? '', state: 'creating', requestedBy },
-    });
-    return id;
+  record({ id: jobId, database, requestedBy }) {
+    return {
+      table: 'backup',
+      row: { id: newId(), job_id: jobId, database, state: 'creating', requested_by: requestedBy },
+    };
   },
   async run({ job, deps, signal, step }): Promise<BackupResult> {
     const { id, key, bytes, sha256 } = await backUpDatabase({

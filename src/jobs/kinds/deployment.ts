@@ -35,19 +35,17 @@ export const deployment = defineJob({
   backoffMs: () => 0,
   // A later worker finds in history and journal what its predecessor did, and goes on from there.
   whenInterrupted: 'resume',
-  async record(transaction, job) {
-    const id = newId();
-    const { bundle } = job.payload;
-    await transaction.deployment.create({
-      data: {
-        id,
-        jobId: job.id,
-        database: job.database ?? '',
-        bundleId: bundle ?? null,
-        requestedBy: job.requestedBy,
+  record({ id: jobId, database, payload, requestedBy }) {
+    return {
+      table: 'deployment',
+      row: {
+        id: newId(),
+        job_id: jobId,
+        database,
+        bundle_id: payload.bundle ?? null,
+        requested_by: requestedBy,
       },
-    });
-    return id;
+    };
   },
   run: runDeployment,
 });

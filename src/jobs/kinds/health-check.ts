@@ -21,10 +21,8 @@ export const healthCheck = defineJob({
   backoffMs: () => 0,
   // Whoever asked does not wait any longer.
   whenInterrupted: 'fail',
-  async record(transaction, { id: jobId, requestedBy }) {
-    const id = newId();
-    await transaction.healthCheck.create({ data: { id, jobId, requestedBy } });
-    return id;
+  record({ id: jobId, requestedBy }) {
+    return { table: 'health_check', row: { id: newId(), job_id: jobId, requested_by: requestedBy } };
   },
   async run({ job, deps, signal, step }): Promise<HealthOutcome> {
     const outcome = await step('check', () =>

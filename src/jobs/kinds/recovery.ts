@@ -31,18 +31,13 @@ export const recovery = defineJob({
   backoffMs: () => 0,
   // Each recovery is one transaction: run again, it either finds its work done or does it.
   whenInterrupted: 'resume',
-  async record(transaction, job) {
-    const { payload } = job;
-    const record = {
-      id: newId(),
-      jobId: job.id,
-      database: job.database ?? '',
-      action: payload.action,
-      migration: payload.action === 'baseline' ? (payload.upTo ?? null) : payload.migration,
-      requestedBy: job.requestedBy,
+  record({ id: jobId, database, payload, requestedBy }) {
+    const { action } = payload;
+    const migration = action === 'baseline' ? (payload.upTo ?? null) : payload.migration;
+    return {
+      table: 'recovery',
+      row: { id: newId(), job_id: jobId, database, action, migration, requested_by: requestedBy },
     };
-    await transaction.recovery.create({ data: record });
-    return record.id;
   },
   async run({ job, payload, deps, signal, step }): Promise<RecoveryOutcome> {
     const database = databaseOf(deps.config, job.database);
