@@ -244,7 +244,7 @@ describe.runIf(isRoot)('below a folder that only root can enter', () => {
 
 test('a server that does not start says why', async () => {
   const broken = startServer({
-    binaries: await findBinaries(),
+    binaries: await reachableBinaries(await findBinaries(), serverUser(), path.join(folder, 'binaries')),
     dataDirectory: path.join(folder, 'data'),
     user: serverUser(),
     password: 'secret',
