@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { withDeadline } from '../deadline.ts';
 
 /** What one of the application's URLs answered. `url` is shown without its query, which may hold a key. */
 export interface ProbeOutcome {
@@ -41,11 +42,11 @@ async function call(
   signal: AbortSignal,
 ): Promise<Pick<ProbeOutcome, 'ok' | 'status' | 'output'>> {
   try {
-    const response = await fetch(url, {
-      redirect: 'follow',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    const response = await withDeadline(signal, timeoutMs, async (deadline) => {
+      const answer = await fetch(url, { redirect: 'follow', signal: deadline });
+      await answer.body?.cancel();
+      return answer;
     });
-    await response.body?.cancel();
     return {
       ok: response.ok,
       status: response.status,

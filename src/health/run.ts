@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { openSession, type Session } from '../db/session.ts';
 import { parseTarget, type Target } from '../db/target.ts';
+import { withDeadline } from '../deadline.ts';
 import { checks } from './checks/index.ts';
 import type { CheckFinding, HealthCheck } from './define-check.ts';
 import { type HealthOutcome, Results } from './outcome.ts';
@@ -34,24 +35,16 @@ const databasesOfOneServerAtOnce = 8;
 const connectTimeoutMs = 2_000;
 
 /** Checks everything, and answers within `deadlineMs`. @throws the signal's reason */
-export async function runChecks(request: HealthRequest): Promise<HealthOutcome> {
-  const deadline = new AbortController();
-  setMaxListeners(0, deadline.signal);
-  const stop = (): void => deadline.abort();
-  // Not AbortSignal.any over AbortSignal.timeout: in Node 20 the garbage collector may take the timeout away.
-  const timer = setTimeout(stop, request.deadlineMs);
-  request.signal.addEventListener('abort', stop, { once: true });
-  try {
-    const results = new Results(deadline.signal);
-    await checkAll(request, results, deadline.signal);
+export function runChecks(request: HealthRequest): Promise<HealthOutcome> {
+  return withDeadline(request.signal, request.deadlineMs, async (deadline) => {
+    setMaxListeners(0, deadline);
+    const results = new Results(deadline);
+    await checkAll(request, results, deadline);
     request.signal.throwIfAborted();
     const names = checks.map((check) => check.name);
     for (const { name } of request.databases) results.nameWhatIsMissing(name, names, request.deadlineMs);
     return results.outcome();
-  } finally {
-    clearTimeout(timer);
-    request.signal.removeEventListener('abort', stop);
-  }
+  });
 }
 
 async function checkAll(request: HealthRequest, results: Results, deadline: AbortSignal): Promise<void> {

@@ -4,7 +4,7 @@ import { withSession } from '../db/session.ts';
 import { parseTarget } from '../db/target.ts';
 import { AppError, toAppError } from '../errors.ts';
 import { probe } from '../health/probe.ts';
-import { type ApplyEvent, applicationName, apply } from '../migrations/apply.ts';
+import { type ApplyEvent, applicationName, apply, withLocks } from '../migrations/apply.ts';
 import { allow, type Fault, refuseFaults } from '../migrations/fault.ts';
 import { type PreflightCheck, preflight } from '../migrations/preflight.ts';
 import { invalidIndexes, verify } from '../migrations/verify.ts';
@@ -50,9 +50,10 @@ async function deploy(context: Context, database: DatabaseConfig, draft: Deploym
     loadBundle(deps.control, database, payload.bundle ?? planned?.bundleId ?? undefined),
   );
   const request = { control: deps.control, database, allow: payload.allow };
-  const surveyed = await step('plan', async () =>
-    refuse(await surveyBundle(request, bundle), planned?.fingerprint),
-  );
+  const surveyed = await step('plan', async () => {
+    if (context.job.attempt > 1) await awaitPredecessor(context, database);
+    return refuse(await surveyBundle(request, bundle), planned, context.job.attempt);
+  });
   draft.planned(surveyed.plan);
   if (surveyed.plan.migrations.length === 0) {
     context.note('Nothing is pending.');
@@ -65,10 +66,31 @@ async function deploy(context: Context, database: DatabaseConfig, draft: Deploym
   await step('probe', () => runProbe(context, database, draft));
 }
 
-async function approvedPlan(
-  { deps, job }: Context,
-  id: string,
-): Promise<{ fingerprint: string; bundleId: string | null }> {
+/**
+ * The statement of a worker that was killed may still be running, and commit. Whoever has held the executor's lock knows
+ * that it is over: only then history and journal tell what is left to do.
+ */
+async function awaitPredecessor(context: Context, database: DatabaseConfig): Promise<void> {
+  await withLocks(
+    {
+      target: parseTarget(database.url),
+      jobId: context.job.id,
+      lockBudgetMs: database.policy.lockBudgetMs,
+      signal: context.signal,
+      report: (event) => tell(context, event, () => undefined, 0, 0),
+    },
+    () => Promise.resolve(),
+  );
+}
+
+interface ApprovedPlan {
+  readonly fingerprint: string;
+  readonly bundleId: string | null;
+  /** The id of the migrations' content. */
+  readonly content: unknown;
+}
+
+async function approvedPlan({ deps, job }: Context, id: string): Promise<ApprovedPlan> {
   const plan = await deps.control.prisma.plan.findUnique({ where: { id } });
   if (plan === null || plan.database !== job.database)
     throw new AppError(
@@ -76,20 +98,22 @@ async function approvedPlan(
       `There is no plan ${id} for ${job.database}. Make one with POST /api/plans.`,
       { plan: id },
     );
-  return plan;
+  return { ...plan, content: (plan.body as { bundle?: unknown }).bundle };
 }
 
-function refuse(surveyed: Survey, approved: string | undefined): Survey {
-  if (approved !== undefined && approved !== surveyed.plan.fingerprint)
+/** A later attempt finds what the first one has applied: it must be the same migrations, on a history that went on. */
+function refuse(surveyed: Survey, approved: ApprovedPlan | null, attempt: number): Survey {
+  const { plan } = surveyed;
+  const stale =
+    approved !== null &&
+    (attempt === 1 ? approved.fingerprint !== plan.fingerprint : approved.content !== plan.bundle);
+  if (stale)
     throw new AppError(
       'PLAN_STALE',
       'The database or the bundle changed after the plan was made. Nothing was done. Make a new plan and look at it.',
-      {
-        planned: approved,
-        found: surveyed.plan.fingerprint,
-      },
+      { planned: approved.fingerprint, found: plan.fingerprint },
     );
-  refuseFaults(surveyed.plan.faults);
+  refuseFaults(plan.faults);
   return surveyed;
 }
 

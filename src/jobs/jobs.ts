@@ -1,5 +1,6 @@
 import type { Control } from '../db/control/control.ts';
 import { endJob, type Job, terminalStates } from '../db/control/job-rows.ts';
+import { withDeadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import type { EventTails } from './events.ts';
 
@@ -52,8 +53,9 @@ export async function waitForJob(
 ): Promise<Job> {
   const job = await readJob(deps.control, id);
   if (terminalStates.includes(job.state) || options.seconds === 0) return job;
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.seconds * 1000)]);
-  for await (const event of deps.tails.tail(id, job.lastEvent, signal))
-    if (terminalStates.includes(event.type)) break;
+  await withDeadline(options.signal, options.seconds * 1000, async (signal) => {
+    for await (const event of deps.tails.tail(id, job.lastEvent, signal))
+      if (terminalStates.includes(event.type)) return;
+  });
   return readJob(deps.control, id);
 }

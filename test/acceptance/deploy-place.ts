@@ -36,12 +36,21 @@ export async function openDeployPlace(
     policy?: Record<string, unknown>;
     queueUrl?: string;
     controlUrl?: string;
+    healthUrls?: readonly string[];
   } = {},
 ): Promise<DeployPlace> {
   const opened = await openSwitchback(
     {
       ...options.settings,
-      databases: [{ name: 'orders', url, migrations: '/set-below', policy: options.policy ?? {} }],
+      databases: [
+        {
+          name: 'orders',
+          url,
+          migrations: '/set-below',
+          policy: options.policy ?? {},
+          healthUrls: options.healthUrls ?? [],
+        },
+      ],
     },
     {
       ...(options.queueUrl === undefined ? {} : { queueUrl: options.queueUrl }),
