@@ -201,7 +201,7 @@ async function prepare(client: pg.Client): Promise<Prepared> {
 }
 
 async function setCheckInterval(client: pg.Client): Promise<string> {
-  const sql = "select pg_catalog.set_config('client_connection_check_interval', '2s', false);";
+  const sql = "set client_connection_check_interval = '2s'";
   try {
     await client.query(sql);
     return sql;

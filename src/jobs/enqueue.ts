@@ -4,7 +4,11 @@ import { isExclusion } from '../db/control/errors.ts';
 import { endJob, insertJob, type Job } from '../db/control/job-rows.ts';
 import { AppError, toAppError } from '../errors.ts';
 import type { JobKind } from './define-job.ts';
+import { persist } from './persist.ts';
 import type { JobQueue } from './queue.ts';
+
+/** For how long a refusal is tried to be written. */
+const patienceMs = 5_000;
 
 export interface EnqueueRequest<Payload> {
   readonly kind: JobKind<string, Payload>;
@@ -73,7 +77,10 @@ const busy = ({ id, kind, state, database, requestedBy }: Job): AppError =>
 
 /** A job that never reached the queue is failed for good; only a crash before this line leaves it queued. */
 async function failQueued(control: Control, jobId: string, error: AppError): Promise<void> {
-  await control.prisma.$transaction((transaction) =>
-    endJob(transaction, { jobId, attempt: 0 }, 'queued', { state: 'failed', error: error.toRecord() }),
+  // The two may be on one server that is starting again: a job that was refused must not run after all.
+  await persist(patienceMs, () =>
+    control.prisma.$transaction((transaction) =>
+      endJob(transaction, { jobId, attempt: 0 }, 'queued', { state: 'failed', error: error.toRecord() }),
+    ),
   );
 }

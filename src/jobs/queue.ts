@@ -175,11 +175,13 @@ function postgresBackend({ url, prefix }: { url: string; prefix: string }): Back
  */
 const workerOptions = { maxStalledCount: 1_000_000, lockDuration: 10_000, stalledInterval: 5_000 };
 
-/** A polite close waits for an answer, which a queue that is away does not give. */
+/** A polite close waits for an answer, which a queue that is away gives late, never, or as an error. */
 async function closeOrLeave(queue: Producer): Promise<void> {
-  const closing = queue.close();
-  if ((await Promise.race([closing, pause(answerWithinMs, 'late', { ref: false })])) !== 'late') return;
-  await queue.disconnect();
+  const [closed] = await Promise.allSettled([
+    Promise.race([queue.close(), pause(answerWithinMs, 'late', { ref: false })]),
+  ]);
+  if (closed.status === 'fulfilled' && closed.value !== 'late') return;
+  await Promise.race([queue.disconnect(), pause(answerWithinMs, undefined, { ref: false })]);
 }
 
 /** Connection errors of a producer show in the call that met them. */

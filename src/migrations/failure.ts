@@ -43,6 +43,8 @@ export async function recordFailure(run: FailedRun, thrown: unknown): Promise<un
   if (!(failure instanceof AppError)) return failure;
   if (isLost(failure)) return lost(run, failure);
   const blockers = thrown instanceof StepFailure ? thrown.blockers : '';
+  // Whatever failed may have left a transaction open, in which nothing can be written.
+  await run.session.query('rollback');
   const logs = [
     failure.message,
     ...(blockers === '' ? [] : [`In the way: ${blockers}.`]),
@@ -107,7 +109,7 @@ async function halfApplied(
   await recordFailed(run, run.entry.id, logs);
   return new AppError(
     'MIGRATION_HALF_APPLIED',
-    `${logs} ${standing(run.migration, run.done)}`,
+    `${logs} ${standing(run.migration, run.done, mayCommitItself(run) ? run.left.slice(0, 1) : [])}`,
     {
       ...failure.details,
       migration: run.migration.name,
@@ -139,24 +141,28 @@ export async function recordFailed(
 }
 
 /** Which lines are in the database and which are not, and what to do. */
-export function standing(migration: PlannedMigration, done: readonly Segment[]): string {
+export function standing(
+  migration: PlannedMigration,
+  done: readonly Segment[],
+  inPart: readonly Segment[] = [],
+): string {
   const lines = linesOf(done);
-  const open = linesOf(migration.segments).filter((line) => !lines.includes(line));
+  const partly = linesOf(inPart);
+  const open = linesOf(migration.segments).filter((line) => !lines.includes(line) && !partly.includes(line));
   return (
-    `${migration.name} is half applied. In the database: the statements on line(s) ${lines.join(', ') || 'none'}. Not in it: those on line(s) ` +
-    `${open.join(', ') || 'none'}. Complete or undo it by hand, then POST /api/recoveries with "resolveApplied" or "resolveRolledBack".`
+    `${migration.name} is half applied. In the database: the statements on line(s) ${lines.join(', ') || 'none'}. ` +
+    (partly.length === 0
+      ? ''
+      : `Possibly in part, since it may commit by itself: line(s) ${partly.join(', ')}. `) +
+    `Not in it: those on line(s) ${open.join(', ') || 'none'}. Complete or undo it by hand, then POST /api/recoveries with "resolveApplied" or "resolveRolledBack".`
   );
 }
 
 const linesOf = (segments: readonly Segment[]): number[] =>
   segments
-    .filter(isEffective)
+    .filter((segment) => isEffective(segment) && !segment.rollsBack)
     .flatMap((segment) => segment.steps.filter((step) => !step.setting).map((step) => step.line));
 
-/** A text that our parser could not read is sent as one, and may hold a COMMIT of its own. */
-function mayCommitItself({ left, text }: FailedRun): boolean {
-  const [step] = left[0]?.steps ?? [];
-  return (
-    step !== undefined && step.offset === 0 && step.length === text.length && /;\s*(commit|end)\b/i.test(text)
-  );
-}
+/** What ran alone and may commit by itself, such as a DO block with a COMMIT: its failure does not tell what is left. */
+const mayCommitItself = ({ left: [failed] }: FailedRun): boolean =>
+  failed?.runs === 'alone' && failed.steps.some((step) => step.commitsItself);

@@ -82,7 +82,7 @@ export const ownRole = 'set local session authorization default; set local role 
 
 /** SQL on our own tables as a transaction of its own. */
 export const asOurselves = (...statements: readonly string[]): string =>
-  ['begin', ownRole, ...statements, 'commit'].join('; ');
+  ['begin isolation level read committed read write', ownRole, ...statements, 'commit'].join('; ');
 
 export interface HistoryEntry {
   readonly id: string;

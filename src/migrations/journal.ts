@@ -1,5 +1,6 @@
 import { quoteLiteral } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
+import { AppError } from '../errors.ts';
 
 /** `switchback.step` in the target: what a migration of several segments was about to do, and what it did. */
 export const journalTable = 'switchback.step';
@@ -22,7 +23,22 @@ export async function ensureJournal(session: Session): Promise<void> {
     [journalTable],
   );
   if (rows[0]?.present === true) return;
-  await session.query(`
+  try {
+    await session.query(createSql);
+  } catch (error) {
+    await session.query('rollback');
+    if (!(error instanceof AppError) || error.code === 'DATABASE_UNREACHABLE') throw error;
+    throw new AppError(
+      'PERMISSION_DENIED',
+      `The journal, which a migration of several transactions needs, could not be made: ${error.message} ` +
+        'Nothing was done. Let somebody who may create a schema run the SQL for it in docs/operations.md, or GRANT CREATE ON DATABASE to the role.',
+      error.details,
+      { cause: error },
+    );
+  }
+}
+
+const createSql = `
     begin;
     create schema if not exists switchback;
     revoke all on schema switchback from public;
@@ -38,8 +54,7 @@ export async function ensureJournal(session: Session): Promise<void> {
       primary key (migration_id, first_statement)
     );
     revoke all on ${journalTable} from public;
-    commit`);
-}
+    commit`;
 
 export interface Intent extends Omit<JournalEntry, 'finishedAt'> {
   readonly jobId: string;

@@ -32,33 +32,75 @@ export async function dropLeftovers(
   budgetMs: number,
 ): Promise<{ dropped: string[]; left: string[] }> {
   const statement = parsed(text);
-  const none = { dropped: [], left: [] };
-  if (statement === null || !waitsForSnapshots(statement) || statement.kind === 'DropStmt') return none;
+  if (statement === null || !waitsForSnapshots(statement)) return { dropped: [], left: [] };
+  const dropping = concurrentlyDropped(statement);
+  // An index that is invalid because dropping it was stopped is not dropped behind the back of whoever stopped it.
+  if (dropping !== null) return { dropped: [], left: await invalidOf(session, dropping) };
+  const names = await invalidMade(session, statement, before);
+  const left: string[] = [];
+  await session.query(`set lock_timeout = 0; set statement_timeout = ${Math.max(1_000, budgetMs)}`);
+  try {
+    for (const index of names) if (!(await dropIndex(session, index))) left.push(index);
+  } finally {
+    await session.query('reset lock_timeout; reset statement_timeout');
+  }
+  return { dropped: names.filter((index) => !left.includes(index)), left };
+}
+
+async function invalidOf(
+  session: Session,
+  index: { schema: string | null; name: string },
+): Promise<string[]> {
+  const { rows } = await session.query<{ index: string }>(
+    'select $1::text as index from pg_catalog.pg_index where indexrelid = pg_catalog.to_regclass($1) and not indisvalid',
+    [qualified(index)],
+  );
+  return rows.map((row) => row.index);
+}
+
+/** New invalid indexes of the statement's own table: others build indexes, too. */
+async function invalidMade(
+  session: Session,
+  statement: Statement,
+  before: readonly number[],
+): Promise<string[]> {
   const { rows } = await session.query<{ index: string }>(
     `select pg_catalog.format('%I.%I', n.nspname, c.relname) as index
        from pg_catalog.pg_index i
        join pg_catalog.pg_class c on c.oid = i.indexrelid
-       join pg_catalog.pg_class t on t.oid = i.indrelid
        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where not i.indisvalid and i.indexrelid >= 16384 and i.indexrelid <> all ($1::oid[])
-        and (c.relname ~ '_cc(new|old)[0-9]*$' or t.relname = $2)`,
-    [before, concurrentIndex(statement)?.table ?? null],
+        and case when $3 then c.relname ~ '_cc(new|old)[0-9]*$' else $4::text is null or c.relname = $4 end
+        and ($2::text is null or i.indrelid = pg_catalog.to_regclass($2)
+             or i.indrelid = (select indrelid from pg_catalog.pg_index where indexrelid = pg_catalog.to_regclass($2)))`,
+    [
+      before,
+      relationOf(statement),
+      statement.kind === 'ReindexStmt',
+      concurrentIndex(statement)?.index ?? null,
+    ],
   );
-  const names = rows.map(({ index }) => index);
-  await session.query(`set lock_timeout = 0; set statement_timeout = ${Math.max(1_000, budgetMs)}`);
-  const left: string[] = [];
-  for (const index of names) if (!(await dropIndex(session, index))) left.push(index);
-  await session.query('reset lock_timeout; reset statement_timeout');
-  return { dropped: names.filter((index) => !left.includes(index)), left };
+  return rows.map(({ index }) => index);
 }
 
-/** Returns whether the index is gone. */
+/** The relation on which a statement builds, as SQL text; null where it is a whole schema or database. */
+function relationOf({ node }: Statement): string | null {
+  const relation = (node.relation ?? {}) as { relname?: string; schemaname?: string };
+  return relation.relname === undefined
+    ? null
+    : qualified({ schema: relation.schemaname ?? null, name: relation.relname });
+}
+
+const qualified = ({ schema, name }: { schema: string | null; name: string }): string =>
+  schema === null ? quoteIdentifier(name) : qualify(schema, name);
+
+/** Returns whether the index is gone. What stands in the way must not hide why the statement failed. */
 async function dropIndex(session: Session, index: string): Promise<boolean> {
   try {
     await session.query(`drop index concurrently if exists ${index}`);
     return true;
   } catch (error) {
-    if (error instanceof AppError && error.code === 'STATEMENT_TIMEOUT') return false;
+    if (error instanceof AppError && error.code !== 'DATABASE_UNREACHABLE') return false;
     throw error;
   }
 }
@@ -112,10 +154,9 @@ export async function settle(session: Session, text: string, before: readonly nu
 }
 
 async function exists(session: Session, index: { schema: string | null; name: string }): Promise<boolean> {
-  const name = index.schema === null ? quoteIdentifier(index.name) : qualify(index.schema, index.name);
   const { rows } = await session.query<{ present: boolean }>(
     'select pg_catalog.to_regclass($1) is not null as present',
-    [name],
+    [qualified(index)],
   );
   return rows[0]?.present === true;
 }
@@ -127,9 +168,8 @@ async function settleIndex(
 ): Promise<Settled> {
   const { rows } = await session.query<{ valid: boolean }>(
     `select i.indisvalid as valid from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
-       join pg_catalog.pg_class t on t.oid = i.indrelid
-      where t.relname = $1 and i.indexrelid <> all ($2::oid[]) and ($3::text is null or c.relname = $3)`,
-    [concurrentIndex(statement)?.table, before, concurrentIndex(statement)?.index ?? null],
+      where i.indrelid = pg_catalog.to_regclass($1) and i.indexrelid <> all ($2::oid[]) and ($3::text is null or c.relname = $3)`,
+    [relationOf(statement), before, concurrentIndex(statement)?.index ?? null],
   );
   if (rows.length > 1) return 'unknown';
   return rows[0]?.valid === true ? 'done' : 'not done';

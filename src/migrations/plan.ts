@@ -1,6 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { dropsSessionLocks, makesTemporary, mayChangeSession, summarise } from '../sql/classify.ts';
+import {
+  dropsSessionLocks,
+  makesTemporary,
+  mayChangeSession,
+  setsLockTimeout,
+  summarise,
+} from '../sql/classify.ts';
 import { SyntaxFault } from '../sql/parse.ts';
 import { lockedRelations, type RelationName } from '../sql/relations.ts';
 import { placeOf, type Statement, splitStatements } from '../sql/split.ts';
@@ -8,7 +14,7 @@ import type { Comparison } from './compare.ts';
 import type { Fault } from './fault.ts';
 import type { History } from './history.ts';
 import type { Bundle, Migration } from './read.ts';
-import { cut, isEffective, type Segment } from './segments.ts';
+import { cut, isEffective, runAlone, type Segment } from './segments.ts';
 
 export interface PlannedMigration {
   readonly name: string;
@@ -17,6 +23,8 @@ export interface PlannedMigration {
   /** Relations that it locks for more than reading. */
   readonly relations: readonly RelationName[];
   readonly makesTemporary: boolean;
+  /** Whether it sets `lock_timeout` itself: then that holds. */
+  readonly setsLockTimeout: boolean;
   /** Whether settings of the session may be others afterwards. */
   readonly changesSession: boolean;
   /** Whether it is run in more than one transaction, and so needs the journal. */
@@ -105,6 +113,7 @@ function planOne(
         segments,
         relations: statements.flatMap((statement) => lockedRelations({ [statement.kind]: statement.node })),
         makesTemporary: statements.some(makesTemporary),
+        setsLockTimeout: statements.some(setsLockTimeout),
         changesSession: statements.some(mayChangeSession),
         journalled:
           effective.length > 1 || effective.some((segment) => segment.runs === 'alone' || segment.rollsBack),
@@ -134,11 +143,15 @@ function unreadable(text: string): Omit<PlannedMigration, 'name' | 'checksum' | 
     brief: false,
     waitsForSnapshots: false,
     setting: false,
+    replays: false,
+    // Sent as one message it is one transaction, unless it ends one itself.
+    commitsItself: /;\s*(commit|end|prepare\s+transaction)\b/i.test(text),
   };
   return {
-    segments: [{ runs: 'alone', rollsBack: false, explicit: false, steps: [whole] }],
+    segments: [runAlone([whole])],
     relations: [],
     makesTemporary: false,
+    setsLockTimeout: false,
     changesSession: true,
     journalled: true,
   };

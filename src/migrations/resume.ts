@@ -3,11 +3,11 @@ import { recordFailed, standing } from './failure.ts';
 import { ensureJournal, type JournalEntry, readJournal } from './journal.ts';
 import { dropLeftovers, settle } from './leftovers.ts';
 import type { MigrationRun } from './run-migration.ts';
-import type { Segment, Step } from './segments.ts';
+import { isEffective, type Segment, type Step } from './segments.ts';
 
 /**
  * Settles what an attempt has done whose process is gone: the journal says which segments finished, the catalogue
- * decides about the one that was under way. What is left to run begins with the settings of what is done.
+ * decides about the one that was under way. The session has the settings of what is done, then.
  * @throws AppError `RESUME_REFUSED`, `STEP_UNKNOWN`
  */
 export async function settleAttempt(
@@ -21,14 +21,14 @@ export async function settleAttempt(
   const rest: Segment[] = [];
   for (const segment of resegment(planned, journal)) {
     const entry = journal.find((one) => one.firstStatement === segment.steps[0]?.statement);
-    if (
-      entry !== undefined &&
-      (entry.finishedAt !== null || (await tookEffect(run, migrationId, segment, entry, done)))
-    ) {
-      done.push(segment);
-      rest.push(...segment.steps.filter((step) => step.setting).map(asSetting));
-    } else {
-      rest.push(segment);
+    const behind =
+      rest.length === 0 && (!isEffective(segment) || (await isDone(run, migrationId, segment, entry, done)));
+    if (!behind) rest.push(segment);
+    else if (!segment.rollsBack) {
+      // Settings hold to the file's end; they also decide what the names in later statements mean.
+      for (const step of segment.steps.filter(({ replays }) => replays))
+        await run.session.query(textOf(run, step));
+      if (isEffective(segment)) done.push(segment);
     }
   }
   if (run.migration.makesTemporary && done.length > 0)
@@ -40,6 +40,20 @@ export async function settleAttempt(
   return { done, rest };
 }
 
+async function isDone(
+  run: MigrationRun,
+  migrationId: string,
+  segment: Segment,
+  entry: JournalEntry | undefined,
+  done: readonly Segment[],
+): Promise<boolean> {
+  if (entry === undefined) return false;
+  return entry.finishedAt !== null || (await tookEffect(run, migrationId, segment, entry, done));
+}
+
+const textOf = (run: MigrationRun, step: Step): string =>
+  run.text.slice(step.offset, step.offset + step.length);
+
 async function tookEffect(
   run: MigrationRun,
   migrationId: string,
@@ -50,7 +64,7 @@ async function tookEffect(
   const [step] = segment.steps;
   // A transaction's outcome is written in it: without one it was rolled back.
   if (!entry.runsAlone || step === undefined) return false;
-  const text = run.text.slice(step.offset, step.offset + step.length);
+  const text = textOf(run, step);
   const settled = await settle(run.session, text, entry.indexes);
   if (settled === 'done') return true;
   if (settled === 'unknown') throw await unknownStep(run, migrationId, step, done);
@@ -76,13 +90,6 @@ async function unknownStep(
   await recordFailed(run, migrationId, error.message);
   return error;
 }
-
-const asSetting = (step: Step): Segment => ({
-  runs: 'alone',
-  rollsBack: false,
-  explicit: false,
-  steps: [step],
-});
 
 /** The interrupted attempt may have split segments while it ran: the journal's ranges cut them again. */
 function resegment(segments: readonly Segment[], journal: readonly JournalEntry[]): Segment[] {

@@ -153,7 +153,8 @@ class Runner {
     const indexes = await this.#intend(segment, first, last);
     if (first.waitsForSnapshots) await this.#run.releasePrismaLock();
     await this.#sendJournalled(segment, first, indexes);
-    this.#done = [...this.#done, segment];
+    // Of a block that the file itself rolls back nothing is left.
+    if (!segment.rollsBack) this.#done = [...this.#done, segment];
     if (first.waitsForSnapshots) await this.#takePrismaLock();
   }
 
@@ -195,9 +196,7 @@ class Runner {
       segment,
       before: this.#fresh,
       after,
-      ownLockTimeout: migration.segments.some((one) =>
-        one.steps.some((step) => /^set\s+(session\s+|local\s+)?lock_timeout\b/i.test(this.#textOf(step))),
-      ),
+      ownLockTimeout: migration.setsLockTimeout,
       onRetry: async ({ error, blockers }, attempt) => {
         this.#tries += 1;
         this.#remark(
@@ -273,5 +272,5 @@ const freshSettings = ({ session, schema }: MigrationRun): string[] => [
   'discard temp',
   `set search_path = ${quoteIdentifier(schema)}`,
   'set statement_timeout = 0',
-  ...(session.ownSettings === '' ? [] : [session.ownSettings.replace(/;$/, '')]),
+  ...(session.ownSettings === '' ? [] : [session.ownSettings]),
 ];

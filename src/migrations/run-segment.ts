@@ -1,6 +1,6 @@
 import { sqlstateOf } from '../db/errors.ts';
 import type { Session } from '../db/session.ts';
-import type { AppError } from '../errors.ts';
+import { AppError } from '../errors.ts';
 import { asOurselves, ownRole } from './history.ts';
 import { LockAllowance } from './lock-allowance.ts';
 import { pauseUnlessAborted } from './locks.ts';
@@ -25,7 +25,7 @@ export interface SegmentRun {
   readonly migration: string;
   readonly text: string;
   readonly segment: Segment;
-  /** Commands that are sent first, one each; they are rolled back with a transaction that fails. */
+  /** Commands that are sent first, in a message of their own. */
   readonly before: readonly string[];
   /** SQL that is the last of the segment's transaction, or follows a segment that has none; empty for none. */
   readonly after: string;
@@ -85,13 +85,17 @@ export async function runSegment(run: SegmentRun): Promise<SegmentOutcome> {
     } catch (error) {
       if (!(error instanceof StepFailure)) throw error;
       const pauseMs = Math.min(5_000, 100 * 2 ** (attempt - 1)) * (0.5 + Math.random());
-      const worthwhile = retryable.has(sqlstateOf(error.error) ?? '') && !run.signal.aborted;
+      const worthwhile =
+        retryable.has(sqlstateOf(error.error) ?? '') && !run.signal.aborted && !mayHaveCommitted(run.segment);
       if (!worthwhile || performance.now() - startedAt + pauseMs > run.lockBudgetMs) throw error;
       await run.onRetry(error, attempt);
       await pauseUnlessAborted(pauseMs, run.signal);
     }
   }
 }
+
+const mayHaveCommitted = ({ runs, steps }: Segment): boolean =>
+  runs === 'alone' && steps.some((step) => step.commitsItself);
 
 async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
   const { session, segment } = run;
@@ -102,10 +106,12 @@ async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
   if (chunks.at(-1)?.some((step) => !step.brief)) chunks.push([]);
   let locks: readonly HeldLock[] = [];
   try {
+    // In a message of their own: in one with BEGIN they would be part of the transaction, and fix its properties.
+    if (run.before.length > 0) await session.query(run.before.join('; '));
     for (const [index, steps] of chunks.entries()) {
       run.signal.throwIfAborted();
       const message = new Message();
-      if (index === 0) for (const command of [...run.before, 'begin']) message.add(command);
+      if (index === 0) message.add(segment.begin);
       const left = allowance.leftFor(steps);
       if (left !== null) message.add(`set local lock_timeout = ${left}`);
       for (const step of steps) message.add(textOf(run, step), step);
@@ -166,7 +172,9 @@ async function runAlone(run: SegmentRun): Promise<readonly HeldLock[]> {
   const [step] = run.segment.steps;
   if (step === undefined) return [];
   // A statement that runs alone and one before it in the same message would share an implicit transaction.
-  const timeout = run.ownLockTimeout ? [] : [`set lock_timeout = ${step.blocks ? run.lockTimeoutMs : 0}`];
+  // What may commit parts of its work by itself is not to fail for a lock: it could not be tried again.
+  const limited = step.blocks && !step.commitsItself;
+  const timeout = run.ownLockTimeout ? [] : [`set lock_timeout = ${limited ? run.lockTimeoutMs : 0}`];
   const before = [...run.before, ...timeout].join('; ');
   if (before !== '') await run.session.query(before);
   const message = new Message();
@@ -203,7 +211,7 @@ async function send(
     const step = message.stepAt(completed);
     const failure = waits.explain(error as AppError, run.signal);
     throw step === null
-      ? new StepFailure(null, failure, waits.blockers)
+      ? new StepFailure(null, atTheEnd(failure, run), waits.blockers)
       : new StepFailure(
           step,
           locate(failure, run, step, message.offsetOf(completed, failure)),
@@ -211,6 +219,15 @@ async function send(
         );
   }
 }
+
+/** Deferred constraints are checked by COMMIT: there is no statement to name. */
+const atTheEnd = (error: AppError, { migration }: SegmentRun): AppError =>
+  new AppError(
+    error.code,
+    `${migration}, at the end of its transaction: ${typeof error.details.reason === 'string' ? error.details.reason : error.message}`,
+    { ...error.details, migration },
+    { cause: error },
+  );
 
 /** The statement has taken effect: a cancellation that comes now is too late for it, and must not hide that. */
 async function recordOutcome(run: SegmentRun): Promise<void> {

@@ -2,6 +2,10 @@ import { isBrief } from '../sql/brief.ts';
 import {
   addsEnumValue,
   blocksNobody,
+  chains,
+  changesNames,
+  commitsItself,
+  makesTemporary,
   mentions,
   runsAs,
   setsSession,
@@ -30,6 +34,10 @@ export interface Step {
   readonly waitsForSnapshots: boolean;
   /** Changes nothing but a setting of the session. */
   readonly setting: boolean;
+  /** Sets something for the rest of the file: made again where a file is gone on with. */
+  readonly replays: boolean;
+  /** Run alone, it may commit parts of its work by itself. */
+  readonly commitsItself: boolean;
 }
 
 /** Steps that are run together. */
@@ -40,6 +48,8 @@ export interface Segment {
   readonly rollsBack: boolean;
   /** The file's own BEGIN … COMMIT: never split. */
   readonly explicit: boolean;
+  /** How its transaction begins: `begin`, or the file's own BEGIN with its options. */
+  readonly begin: string;
   readonly steps: readonly Step[];
 }
 
@@ -49,24 +59,29 @@ export function cut(statements: readonly Statement[]): Segment[] {
   let steps: Step[] = [];
   let labels: string[] = [];
   let explicit = false;
+  let begin = 'begin';
   const toStep = stepMaker();
   const close = (rollsBack = false): void => {
-    if (steps.length > 0) segments.push({ runs: 'transaction', rollsBack, explicit, steps });
+    if (steps.length > 0) segments.push({ runs: 'transaction', rollsBack, explicit, begin, steps });
     steps = [];
     labels = [];
   };
   statements.forEach((statement, index) => {
     const how = runsAs(statement);
     if (how === 'begin') {
-      if (!explicit) close();
+      if (!explicit) {
+        close();
+        begin = statement.text;
+      }
       explicit = true;
     } else if (how === 'commit' || how === 'rollback') {
       // Without a BEGIN of its own, PostgreSQL only warns of these.
       if (explicit) close(how === 'rollback');
-      explicit = false;
+      explicit = explicit && chains(statement);
+      if (!explicit) begin = 'begin';
     } else if (how === 'alone' && !explicit) {
       close();
-      segments.push({ runs: 'alone', rollsBack: false, explicit: false, steps: [toStep(statement, index)] });
+      segments.push(runAlone([toStep(statement, index)]));
     } else {
       if (!explicit && labels.some((label) => mentions(statement, label))) close();
       const label = addsEnumValue(statement);
@@ -78,10 +93,18 @@ export function cut(statements: readonly Statement[]): Segment[] {
   return segments.flatMap(setApartSettings);
 }
 
+export const runAlone = (steps: readonly Step[]): Segment => ({
+  runs: 'alone',
+  rollsBack: false,
+  explicit: false,
+  begin: '',
+  steps,
+});
+
 /** Settings before a statement that runs alone take no transaction of their own. */
 const setApartSettings = (segment: Segment): Segment[] =>
   segment.runs === 'transaction' && !segment.explicit && segment.steps.every((step) => step.setting)
-    ? segment.steps.map((step) => ({ runs: 'alone', rollsBack: false, explicit: false, steps: [step] }))
+    ? segment.steps.map((step) => runAlone([step]))
     : [segment];
 
 /** Makes the file's steps in order: what a statement costs depends on whether its table is new. */
@@ -103,8 +126,15 @@ function stepMaker(): (statement: Statement, index: number) => Step {
       brief: isBrief(statement, isNew),
       waitsForSnapshots: waitsForSnapshots(statement),
       setting: setsSession(statement) && statement.kind === 'VariableSetStmt',
+      replays: setsSession(statement),
+      commitsItself: commitsItself(statement),
     };
-    if (statement.kind === 'CreateStmt' && statement.node.if_not_exists !== true)
+    if (changesNames(statement)) made.clear();
+    if (
+      statement.kind === 'CreateStmt' &&
+      statement.node.if_not_exists !== true &&
+      !makesTemporary(statement)
+    )
       for (const relation of relations.slice(0, 1)) made.add(key(relation));
     return step;
   };
@@ -123,12 +153,7 @@ export function splitBefore(segment: Segment, step: number): Segment[] {
 
 /** A transaction with one of its steps taken out, to run alone. */
 export function takeOut(segment: Segment, step: number): Segment[] {
-  const alone: Segment = {
-    runs: 'alone',
-    rollsBack: false,
-    explicit: false,
-    steps: segment.steps.slice(step, step + 1),
-  };
+  const alone = runAlone(segment.steps.slice(step, step + 1));
   const parts = [
     { ...segment, steps: segment.steps.slice(0, step) },
     alone,

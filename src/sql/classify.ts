@@ -55,6 +55,9 @@ const transactionControl: Readonly<Record<string, RunsAs>> = {
   TRANS_STMT_ROLLBACK: 'rollback',
 };
 
+/** `COMMIT AND CHAIN`: another transaction like the one that ends begins at once. */
+export const chains = ({ node }: Statement): boolean => node.chain === true;
+
 export function runsAs({ kind, node }: Statement): RunsAs {
   if (kind === 'TransactionStmt') return transactionControl[String(node.kind)] ?? 'transactional';
   return alwaysAlone.has(kind) || aloneIf[kind]?.(node) === true ? 'alone' : 'transactional';
@@ -82,7 +85,7 @@ export function blocksNobody(statement: Statement): boolean {
   const { kind, node } = statement;
   if (kind === 'AlterTableStmt') {
     const commands = list(node.cmds).map((command) => nodeOf(nodeOf(command).AlterTableCmd).subtype);
-    return commands.length > 0 && commands.every((subtype) => subtype === 'AT_ValidateConstraint');
+    if (commands.length > 0 && commands.every((subtype) => subtype === 'AT_ValidateConstraint')) return true;
   }
   if (kind === 'VacuumStmt') return !hasOption(node.options, 'full');
   return waitsForSnapshots(statement);
@@ -103,7 +106,6 @@ const unnoticed = new Set([
   'VariableShowStmt',
   'ExplainStmt',
   'TransactionStmt',
-  'CreateSchemaStmt',
   'CreateEnumStmt',
   'AlterEnumStmt',
   'CompositeTypeStmt',
@@ -117,12 +119,17 @@ const unnoticed = new Set([
 
 /** Takes no lock on anything that exists which could make the application's queries wait. */
 export function takesNoBlockingLock({ kind, node }: Statement): boolean {
-  if (kind === 'SelectStmt') return list(node.lockingClause).length === 0;
+  // A function may do anything, and so may a WITH that writes.
+  if (kind === 'SelectStmt') return list(node.lockingClause).length === 0 && !contains(node, mayWrite);
+  if (kind === 'CreateSchemaStmt') return list(node.schemaElts).length === 0;
   // A new table locks its parent, and the tables that its foreign keys name.
   if (kind === 'CreateStmt') return node.inhRelations === undefined && !contains(node, isForeignKey);
   if (kind === 'CommentStmt') return node.objtype === 'OBJECT_TYPE' || node.objtype === 'OBJECT_FUNCTION';
   return unnoticed.has(kind);
 }
+
+const mayWrite = (key: string): boolean =>
+  ['FuncCall', 'DeleteStmt', 'UpdateStmt', 'MergeStmt'].includes(key);
 
 const isForeignKey = (key: string, value: Node): boolean =>
   key === 'Constraint' && value.contype === 'CONSTR_FOREIGN';
@@ -141,6 +148,25 @@ export const setsSession = ({ kind, node, text }: Statement): boolean =>
     node.is_local !== true &&
     !(node.kind === 'VAR_SET_MULTI' && node.name === 'TRANSACTION')) ||
   (kind === 'SelectStmt' && /\bset_config\s*\(/i.test(text));
+
+/** `SET lock_timeout` in one of its forms: then the file's own value holds. */
+export const setsLockTimeout = ({ kind, node, text }: Statement): boolean =>
+  (kind === 'VariableSetStmt' && node.name === 'lock_timeout') ||
+  (kind === 'SelectStmt' && /\bset_config\s*\(\s*'lock_timeout'/i.test(text));
+
+/** Whether names may stand for other relations after the statement. */
+export const changesNames = (statement: Statement): boolean =>
+  ['DropStmt', 'RenameStmt', 'AlterObjectSchemaStmt', 'DoStmt', 'CallStmt'].includes(statement.kind) ||
+  setsSession(statement);
+
+/**
+ * Whether the statement, run alone, may commit parts of its work by itself: a failure then says nothing about what is
+ * left, and trying again would do those parts twice.
+ */
+export const commitsItself = (statement: Statement): boolean =>
+  statement.kind === 'DoStmt' ||
+  statement.kind === 'CallStmt' ||
+  (statement.kind === 'AlterTableStmt' && waitsForSnapshots(statement));
 
 /** They run no code of anybody's and set nothing, so that the session is afterwards as it was before. */
 const leavingSession = new Set([
