@@ -110,7 +110,7 @@ describe.each(['postgres', 'redis'] as const)('a queue on %s', (backend) => {
 });
 
 test.each(['redis://127.0.0.1:1', 'postgres://u:secret@127.0.0.1:1/x'])(
-  'a queue that is not there (%s) says so at once, and keeps the password',
+  'a queue that is not there (%s) says so within seconds, and keeps the password',
   async (url) => {
     const opening = openQueue({ url, prefix: 'none' });
     await expect(opening).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });

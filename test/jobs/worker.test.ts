@@ -114,6 +114,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
       result: { attempt: 2 },
     });
     const percents = (await shop.eventsOf(jobId)).map((event) => (event.body as { percent: number }).percent);
+    expect(percents.slice(-2)).toEqual([100, 100]);
     expect(percents).toEqual(percents.toSorted((one, other) => one - other));
     expect(await shop.typesOf(jobId)).toContain('requeued');
   });
