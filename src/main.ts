@@ -32,3 +32,6 @@ try {
   process.stderr.write(`${error.title} (${error.code}).\n${error.message}\n`);
   process.exitCode = error.code === 'CONFIG_INVALID' ? 2 : 1;
 }
+// Everything of ours is closed by now. What a library still tries (BullMQ reaches for a Redis that is away, for ever)
+// must not keep a stopped process alive.
+process.exit();

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { faultsOfErrorPage, generateAll } from '../scripts/generate.ts';
 import { catalogue } from '../src/errors.ts';
+import { createJournalSql } from '../src/migrations/journal.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const read = (file: string): Promise<string> => readFile(path.join(root, file), 'utf8');
@@ -223,3 +224,10 @@ describe('the package', () => {
 
 const withoutComments = (text: string): string =>
   text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '');
+
+describe('docs/operations.md', () => {
+  it("gives the journal's SQL as it is run", async () => {
+    const bare = (sql: string): string => sql.replace(/\s+/g, ' ').trim();
+    expect(bare(await read('docs/operations.md'))).toContain(bare(createJournalSql));
+  });
+});

@@ -24,7 +24,7 @@ export async function ensureJournal(session: Session): Promise<void> {
   );
   if (rows[0]?.present === true) return;
   try {
-    await session.query(createSql);
+    await session.query(createJournalSql);
   } catch (error) {
     await session.query('rollback');
     if (!(error instanceof AppError) || error.code === 'DATABASE_UNREACHABLE') throw error;
@@ -38,7 +38,8 @@ export async function ensureJournal(session: Session): Promise<void> {
   }
 }
 
-const createSql = `
+/** Also in docs/operations.md, for whoever has to run it by hand. */
+export const createJournalSql = `
     begin;
     create schema if not exists switchback;
     revoke all on schema switchback from public;
