@@ -1,5 +1,6 @@
 /** The only place where a queue entry, a job's row and the domain meet. */
 import { claimJob, type Job } from '../db/control/job-rows.ts';
+import { outageOf } from '../db/control/outage.ts';
 import { AppError, isRetryable, toAppError } from '../errors.ts';
 import type { JobContext, JobKind } from './define-job.ts';
 import type { JobDependencies } from './dependencies.ts';
@@ -115,7 +116,7 @@ function outcomeOf(
 
 /** After an abort whatever was thrown is its consequence; of the same code, it knows more than the reason does. */
 function errorOf(thrown: unknown, signal: AbortSignal): AppError {
-  const error = toAppError(thrown);
+  const error = toAppError(outageOf(thrown));
   const reason: unknown = signal.reason;
   if (!signal.aborted || !(reason instanceof AppError)) return error;
   return error.code === reason.code || tellsMore.has(error.code) ? error : reason;

@@ -63,7 +63,7 @@ describe('a worker killed with kill -9', () => {
     await waitFor(reached, { what: `the step ${step}` });
     child.kill('SIGKILL');
     await succeed();
-    expect(await place.finished(jobId)).toMatchObject({ state: 'succeeded' });
+    expect(await place.finished(jobId)).toMatchObject({ state: 'succeeded', error: null });
     await expectApplied();
   });
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pino from 'pino';
+import { inject } from 'vitest';
 import { openStore } from '../../src/backups/stores/index.ts';
 import { type Config, configSchema } from '../../src/config.ts';
 import { openControl } from '../../src/db/control/control.ts';
@@ -25,7 +25,7 @@ export async function openSwitchback(
   settings: Record<string, unknown> = {},
   options: { queueUrl?: string; controlUrl?: string } = {},
 ): Promise<TestSwitchback> {
-  const directory = mkdtempSync(path.join(tmpdir(), 'switchback-run-'));
+  const directory = mkdtempSync(path.join(inject('runFolder'), 'switchback-'));
   const database =
     options.controlUrl === undefined
       ? await createControlDatabase()
