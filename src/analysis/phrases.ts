@@ -1,0 +1,33 @@
+/** Words that many rules share, so that all of them read alike. */
+import type { LockMode } from './changes/change.ts';
+import type { Context } from './context.ts';
+import { blockedBy } from './locks.ts';
+
+/** `ACCESS EXCLUSIVE on "users", which blocks reads and writes`. */
+export function lockOn(context: Context, table: string, mode: LockMode): string {
+  const blocks = blockedBy(mode);
+  const name = context.name(table);
+  return blocks === 'nothing'
+    ? `${mode} on ${name}, which blocks neither reads nor writes`
+    : `${mode} on ${name}, which blocks ${blocks}`;
+}
+
+/** `"a"`, `"a" and "b"`, `"a", "b" and "c"`. */
+export function listed(items: readonly string[]): string {
+  if (items.length < 2) return items.join('');
+  return `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
+}
+
+/** Columns in parentheses, as SQL wants them. */
+export const columnList = (context: Context, columns: readonly string[]): string =>
+  `(${columns.map((column) => context.quote(column)).join(', ')})`;
+
+/** The name of a constraint, for a remedy. */
+export const constraintName = (context: Context, name: string): string => context.quote(name);
+
+/** A statement's text on one line, without the semicolon. */
+export const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
+
+/** An identifier of at most 63 bytes made of parts. */
+export const madeName = (context: Context, ...parts: string[]): string =>
+  context.quote(parts.join('_').slice(0, 63));

@@ -1,0 +1,42 @@
+import { defineRule } from '../define-rule.ts';
+
+export const foreignKeyWithoutIndex = defineRule({
+  id: 'foreign-key-without-index',
+  severity: 'notice',
+  effect: null,
+  summary: 'A foreign key whose columns no index of its table begins with',
+  why: 'Deleting or changing a referenced row looks for the rows that point to it; without an index on the referencing side that is a scan of the whole table, for each such row, while locks are held.',
+  peers: ['eugene: E15', 'Bytebase: table: no-foreign-key'],
+  checkMigration({ changes, schema }) {
+    return changes.flatMap(({ change, statement }) => {
+      const added =
+        change.kind === 'addConstraint'
+          ? [change.constraint]
+          : change.kind === 'createTable'
+            ? change.constraints
+            : change.kind === 'addColumn'
+              ? change.column.constraints
+              : [];
+      if (!('table' in change)) return [];
+      const indexes = [...(schema.tables.get(change.table)?.indexes ?? [])].flatMap(
+        (key) => schema.indexes.get(key) ?? [],
+      );
+      return added
+        .filter(({ kind }) => kind === 'foreign')
+        .filter(({ columns }) =>
+          indexes.every(
+            (index) =>
+              index.partial ||
+              !columns.every((column) => index.columns.slice(0, columns.length).includes(column)),
+          ),
+        )
+        .map(({ columns, references, name }) => ({
+          table: change.table,
+          line: statement.line,
+          column: statement.column,
+          message: `No index of ${change.table} begins with (${columns.join(', ')}): each deleted or changed row of ${references ?? 'the other table'} means a scan of the whole table.`,
+          remedy: `CREATE INDEX CONCURRENTLY "${name.replace(/_fkey$/, '')}_idx" ON "${change.table.replace('.', '"."')}" (${columns.map((column) => `"${column}"`).join(', ')});`,
+        }));
+    });
+  },
+});

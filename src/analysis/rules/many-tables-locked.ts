@@ -1,0 +1,30 @@
+import { defineRule } from '../define-rule.ts';
+import { listed } from '../phrases.ts';
+import { defaultPolicy } from '../policy.ts';
+
+export const manyTablesLocked = defineRule({
+  id: 'many-tables-locked',
+  severity: 'notice',
+  effect: null,
+  summary: 'One transaction locks many existing tables exclusively',
+  why: 'Locks are taken one after the other and kept to the end: the first table waits for all the others, and each further lock is one more chance to meet a transaction of the application that holds it and wants one that is held already: a deadlock.',
+  peers: [
+    'postgres-language-server: multipleAlterTable',
+    'online_migrations: multiple_foreign_keys',
+    'eugene: W12',
+  ],
+  checkMigration({ changes }) {
+    const tables = new Map<string, number>();
+    for (const { locks, statement } of changes)
+      for (const { table, mode } of locks)
+        if (mode === 'ACCESS EXCLUSIVE' && !tables.has(table)) tables.set(table, statement.line);
+    if (tables.size <= defaultPolicy.thresholds.lockedTables) return [];
+    return [
+      {
+        line: [...tables.values()][defaultPolicy.thresholds.lockedTables] ?? 1,
+        message: `The file takes ACCESS EXCLUSIVE on ${tables.size} tables (${listed([...tables.keys()].slice(0, 3))} …), and keeps each until its transaction ends.`,
+        remedy: 'Split it into migrations of one table each.',
+      },
+    ];
+  },
+});

@@ -1,0 +1,72 @@
+import type { QualifiedName } from '../../sql/tree.ts';
+import type { Index, Table, UserFunction, UserType } from './model.ts';
+
+/** Schemas that no migration makes. */
+const builtIn = new Set(['pg_catalog', 'information_schema', 'pg_temp', 'pg_toast']);
+
+/** A database's schema while the statements of a folder go over it. */
+export class Schema {
+  readonly tables = new Map<string, Table>();
+  readonly indexes = new Map<string, Index>();
+  readonly types = new Map<string, UserType>();
+  /** By key; overloads of one name share it, the last one stands. */
+  readonly functions = new Map<string, UserFunction>();
+  readonly schemas = new Set(['public']);
+  /** Objects that views read; only their keys. */
+  readonly extensions = new Set<string>();
+  /** Where names without a schema are looked up and made; the first is where they are made. */
+  searchPath: readonly string[];
+  readonly defaultPath: readonly string[];
+  /**
+   * Whether everything that exists is known: begun from nothing or from a catalogue, and nothing since that could not
+   * be followed. Then a name that is not known does not exist.
+   */
+  complete: boolean;
+
+  constructor(options: { defaultSchema?: string; complete: boolean }) {
+    const path = [options.defaultSchema ?? 'public'];
+    this.searchPath = path;
+    this.defaultPath = path;
+    this.complete = options.complete;
+  }
+
+  /** The key of a relation that a statement names, existing or to be made. */
+  tableKey(name: QualifiedName): string {
+    return this.#resolve(name, this.tables);
+  }
+
+  indexKey(name: QualifiedName): string {
+    return this.#resolve(name, this.indexes);
+  }
+
+  typeKey(name: QualifiedName): string {
+    return this.#resolve(name, this.types);
+  }
+
+  functionKey(name: QualifiedName): string {
+    return this.#resolve(name, this.functions);
+  }
+
+  table(name: QualifiedName): Table | undefined {
+    return this.tables.get(this.tableKey(name));
+  }
+
+  #resolve(name: QualifiedName, known: ReadonlyMap<string, unknown>): string {
+    if (name.schema !== null) return keyOf(name.schema, name.name);
+    const found = this.searchPath.map((schema) => keyOf(schema, name.name)).find((key) => known.has(key));
+    return found ?? keyOf(this.searchPath[0] ?? 'public', name.name);
+  }
+
+  /** Whether a schema is one of PostgreSQL's own. */
+  static isBuiltIn(schema: string | null): boolean {
+    return schema !== null && builtIn.has(schema);
+  }
+}
+
+export const keyOf = (schema: string, name: string): string => `${schema}.${name}`;
+
+/** Schema and name of a key. A name may hold a dot, so may a schema; the schema is taken as short as possible. */
+export function splitKey(key: string): { schema: string; name: string } {
+  const dot = key.indexOf('.');
+  return { schema: key.slice(0, dot), name: key.slice(dot + 1) };
+}

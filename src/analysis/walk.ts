@@ -1,0 +1,246 @@
+/** Goes over what a statement changes, into DO blocks and called functions, and carries the schema forward. */
+
+import { SyntaxFault } from '../sql/parse.ts';
+import { type EmbeddedStatement, embeddedStatements } from '../sql/plpgsql.ts';
+import { type Statement, splitStatements } from '../sql/split.ts';
+import { constantOf, type DoStmt, type Node, nameParts, parseExpression, strings } from '../sql/tree.ts';
+import type { Change } from './changes/change.ts';
+import { readChanges } from './changes/read.ts';
+import { decide } from './guards.ts';
+import { applyChange } from './schema/apply.ts';
+import type { UserFunction } from './schema/model.ts';
+import type { Schema } from './schema/schema.ts';
+
+export interface Visited {
+  readonly change: Change;
+  /** The statement that makes it: the file's own, or one inside its code, placed where that stands in the file. */
+  readonly statement: Statement;
+  readonly siblings: readonly Change[];
+  readonly embedded: boolean;
+}
+
+type Visit = (visited: Visited) => void;
+
+/** A function that calls itself would be followed for ever. */
+const deepest = 4;
+
+/** Calls `visit` for every change just before the schema is carried over it. `since` is the migration's number. */
+export function walkStatement(
+  statement: Statement,
+  schema: Schema,
+  since: number,
+  visit: Visit,
+  depth = 0,
+): void {
+  if (statement.kind === 'DoStmt') {
+    walkCode(doBody(statement), statement, schema, since, visit, depth);
+    return;
+  }
+  const siblings = readChanges(statement, schema);
+  for (const change of siblings) {
+    if (isIdle(change, schema)) continue;
+    visit({ change, statement, siblings, embedded: depth > 0 });
+    applyChange(schema, change, since);
+    if (change.kind === 'select') walkCalled(change.functions, statement, schema, since, visit, depth);
+  }
+}
+
+/** IF EXISTS and IF NOT EXISTS: nothing is done where nothing is to be done. */
+function isIdle(change: Change, schema: Schema): boolean {
+  switch (change.kind) {
+    case 'createTable':
+      return change.ifNotExists && schema.tables.has(change.table);
+    case 'createIndex':
+      return change.ifNotExists && schema.indexes.has(change.index);
+    case 'addColumn':
+      return change.ifNotExists && schema.tables.get(change.table)?.columns.has(change.column.name) === true;
+    case 'addEnumValue':
+      return change.ifNotExists && schema.types.get(change.type)?.labels.includes(change.label) === true;
+    case 'dropColumn': {
+      const table = schema.tables.get(change.table);
+      return (
+        change.ifExists &&
+        table?.columnsKnown === true &&
+        schema.complete &&
+        !table.columns.has(change.column)
+      );
+    }
+    case 'dropConstraint': {
+      const table = schema.tables.get(change.table);
+      return (
+        change.ifExists &&
+        table?.columnsKnown === true &&
+        schema.complete &&
+        !table.constraints.has(change.name)
+      );
+    }
+    default:
+      return false;
+  }
+}
+
+interface Code {
+  readonly text: string;
+  readonly language: string;
+}
+
+function doBody(statement: Statement): Code {
+  const { args } = statement.node as DoStmt;
+  const option = (wanted: string): string =>
+    (args ?? []).flatMap((item) =>
+      'DefElem' in item && item.DefElem.defname === wanted ? [nameParts(item.DefElem.arg).join('')] : [],
+    )[0] ?? '';
+  return { text: statement.text, language: option('language') || 'plpgsql' };
+}
+
+function walkCode(
+  code: Code,
+  around: Statement,
+  schema: Schema,
+  since: number,
+  visit: Visit,
+  depth: number,
+): void {
+  if (code.language !== 'plpgsql') {
+    dynamic(code.text, around, visit, schema);
+    return;
+  }
+  let embedded: EmbeddedStatement[];
+  try {
+    embedded = embeddedStatements(code.text);
+  } catch (error) {
+    if (!(error instanceof SyntaxFault)) throw error;
+    visit({
+      change: { kind: 'other', statement: `unparsable: ${error.message}` },
+      statement: around,
+      siblings: [],
+      embedded: true,
+    });
+    return;
+  }
+  for (const item of embedded) walkEmbedded(item, around, schema, since, visit, depth);
+}
+
+function walkEmbedded(
+  item: EmbeddedStatement,
+  around: Statement,
+  schema: Schema,
+  since: number,
+  visit: Visit,
+  depth: number,
+): void {
+  const skipped = item.conditions.some(({ expression, wanted }) => {
+    const holds = decide(expression, schema);
+    return holds !== null && holds !== wanted;
+  });
+  if (skipped) return;
+  // Inside a called function the lines are not those of this file.
+  const line = around.kind === 'DoStmt' ? around.line + item.line - 1 : around.line;
+  const text = item.dynamic ? constantText(item.sql) : item.sql;
+  const place = { line, column: around.kind === 'DoStmt' && item.line > 1 ? 1 : around.column };
+  if (text === null) {
+    dynamic(item.sql, { ...around, ...place }, visit, schema);
+    return;
+  }
+  for (const statement of statementsOf(text)) {
+    const placed = { ...statement, ...place, offset: around.offset };
+    if (caught(placed, item.catches, schema)) continue;
+    walkStatement(placed, schema, since, visit, depth + 1);
+  }
+}
+
+/** Text with a PL/pgSQL variable in it may not parse by itself; what it is remains unknown. */
+function statementsOf(text: string): Statement[] {
+  try {
+    return splitStatements(text);
+  } catch (error) {
+    if (error instanceof SyntaxFault) return [];
+    throw error;
+  }
+}
+
+function dynamic(text: string, statement: Statement, visit: Visit, schema: Schema): void {
+  // What it makes is not known, so that an unknown name may exist from here on.
+  if (/\b(create|alter|drop|rename)\b/i.test(text)) schema.complete = false;
+  visit({ change: { kind: 'dynamic', text }, statement, siblings: [], embedded: true });
+}
+
+/** `EXCEPTION WHEN duplicate_object`: what exists already fails, and the failure is passed over. */
+function caught(statement: Statement, catches: readonly string[], schema: Schema): boolean {
+  if (!catches.some((name) => name.startsWith('duplicate') || name === 'others')) return false;
+  return readChanges(statement, schema).some((change) => {
+    if (change.kind === 'addConstraint')
+      return schema.tables.get(change.table)?.constraints.has(change.constraint.name) === true;
+    if (change.kind === 'createType') return schema.types.has(change.type);
+    if (change.kind === 'createTable') return schema.tables.has(change.table);
+    if (change.kind === 'createIndex') return schema.indexes.has(change.index);
+    return (
+      change.kind === 'addColumn' && schema.tables.get(change.table)?.columns.has(change.column.name) === true
+    );
+  });
+}
+
+function walkCalled(
+  functions: readonly string[],
+  statement: Statement,
+  schema: Schema,
+  since: number,
+  visit: Visit,
+  depth: number,
+): void {
+  if (depth >= deepest) return;
+  for (const key of functions) {
+    const called = schema.functions.get(key);
+    if (called === undefined) continue;
+    const around = { ...statement, kind: 'SelectStmt' };
+    if (called.language === 'plpgsql')
+      walkCode({ text: asDefinition(called), language: 'plpgsql' }, around, schema, since, visit, depth + 1);
+    if (called.language === 'sql')
+      for (const inner of statementsOf(called.body))
+        if (inner.kind !== 'SelectStmt')
+          walkStatement({ ...inner, ...placeOfStatement(statement) }, schema, since, visit, depth + 1);
+  }
+}
+
+const placeOfStatement = ({ line, column, offset }: Statement) => ({ line, column, offset });
+
+/** PL/pgSQL's parser wants a whole definition; a DO block has the same body. */
+const asDefinition = ({ body }: UserFunction): string => `DO $switchback$${body}$switchback$`;
+
+/** The text that `'a' || 'b'` or `format('…', 'constant')` makes; null where something only known at run time is in it. */
+export function constantText(expression: string): string | null {
+  const node = parseExpression(expression);
+  return node === null ? null : textOf(node);
+}
+
+function textOf(node: Node): string | null {
+  const constant = constantOf(node);
+  if (constant !== null) return constant;
+  if ('A_Expr' in node && strings(node.A_Expr.name).at(-1) === '||') {
+    const { lexpr, rexpr } = node.A_Expr;
+    const left = lexpr === undefined ? null : textOf(lexpr);
+    const right = rexpr === undefined ? null : textOf(rexpr);
+    return left === null || right === null ? null : left + right;
+  }
+  if (!('FuncCall' in node)) return null;
+  const name = strings(node.FuncCall.funcname).at(-1);
+  const given = (node.FuncCall.args ?? []).map(textOf);
+  if (given.some((text) => text === null)) return null;
+  const [first = '', ...rest] = given as string[];
+  if (name === 'quote_ident') return quoted(first);
+  return name === 'format' ? formatted(first, rest) : null;
+}
+
+const quoted = (name: string): string =>
+  /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+
+function formatted(pattern: string, values: readonly string[]): string {
+  let next = 0;
+  return pattern.replace(/%(%|I|L|s)/g, (_match, kind: string) => {
+    if (kind === '%') return '%';
+    const value = values[next] ?? '';
+    next += 1;
+    if (kind === 'I') return quoted(value);
+    return kind === 'L' ? `'${value.replaceAll("'", "''")}'` : value;
+  });
+}
