@@ -132,7 +132,9 @@ class Run {
   follow({ name, sql, checksum }: AnalysisInput['migrations'][number], number: number): Followed {
     const text = textOf(sql);
     const { statements: split, unparsable } = isText(sql) ? splitOrRecover(text) : notText(sql);
-    if (unparsable.length > 0) this.#schema.complete = false;
+    // What could not be read may have made or dropped something.
+    if (unparsable.some((fault) => fault.text === '' || /\b(create|alter|drop|do|call)\b/i.test(fault.text)))
+      this.#schema.complete = false;
     const found: Violation[] = unparsable.flatMap((fault) => this.#unparsable(fault));
     const transaction = new Transaction();
     const locator = new Locator(text);
@@ -145,7 +147,15 @@ class Run {
         found.push(...this.#check(visited, context, locator));
         const locks = locksOf(visited.change, this.#schema).filter(({ table }) => !context.isNew(table));
         const { change, statement: inner, embedded } = visited;
-        changes.push({ change, statement: inner, embedded, existed: existed(change, context), locks });
+        changes.push({
+          change,
+          statement: inner,
+          embedded,
+          existed: existed(change, context),
+          droppedFunction:
+            change.kind === 'dropFunction' ? (this.#schema.functions.get(change.function) ?? null) : null,
+          locks,
+        });
         transaction.record(visited, locks);
       });
       return {

@@ -24,6 +24,9 @@ export interface TransactionState {
   readonly addedLabels: ReadonlyMap<string, readonly string[]>;
 }
 
+/** An identifier in quotes. */
+export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
 /** What the server or the session is known to have set. */
 export type Settings = ReadonlyMap<string, string | null>;
 
@@ -115,11 +118,12 @@ export class Context {
     return this.isUnreleased(table) ? { rows: 0, bytes: 0, indexBytes: 0, reads: 0, writes: 0 } : null;
   }
 
-  /** An identifier as the statement writes it: quoted where it is quoted there, or where it has to be. */
+  /** An identifier as the statement writes it: bare only where it stands bare there. */
   quote(name: string): string {
-    const quoted = `"${name.replaceAll('"', '""')}"`;
-    const plain = /^[a-z_][a-z0-9_]*$/.test(name);
-    return plain && !this.statement.text.includes(quoted) ? name : quoted;
+    const bare =
+      /^[a-z_][a-z0-9_]*$/.test(name) &&
+      new RegExp(`(?<!["\\w])${name}(?!["\\w])`, 'i').test(this.statement.text);
+    return bare ? name : quoted(name);
   }
 
   /** A table's name for SQL and messages, with its schema where that is not the default one. */

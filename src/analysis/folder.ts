@@ -1,6 +1,7 @@
 import type { Statement } from '../sql/split.ts';
 import type { Change } from './changes/change.ts';
 import type { Lock } from './locks.ts';
+import type { UserFunction } from './schema/model.ts';
 import type { Schema } from './schema/schema.ts';
 
 /** What a rule knows of a file as a whole, after its last statement. */
@@ -22,6 +23,8 @@ export interface MigrationChange {
   readonly embedded: boolean;
   /** Whether the table, column, view or function concerned existed before the migration. */
   readonly existed: boolean;
+  /** The function that it drops, as it was. */
+  readonly droppedFunction: UserFunction | null;
   /** On tables that existed before. */
   readonly locks: readonly Lock[];
 }

@@ -1,7 +1,8 @@
 /** Words that many rules share, so that all of them read alike. */
 import type { LockMode } from './changes/change.ts';
-import type { Context } from './context.ts';
+import { type Context, quoted } from './context.ts';
 import { blockedBy } from './locks.ts';
+import { type Schema, splitKey } from './schema/schema.ts';
 
 /** `ACCESS EXCLUSIVE on "users", which blocks reads and writes`. */
 export function lockOn(context: Context, table: string, mode: LockMode): string {
@@ -31,3 +32,12 @@ export const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim(
 /** An identifier of at most 63 bytes made of parts. */
 export const madeName = (context: Context, ...parts: string[]): string =>
   context.quote(parts.join('_').slice(0, 63));
+
+/** A table's name in quotes, with its schema where that is not the default one: for rules that look at a whole file. */
+export function quotedTable(key: string, schema: Schema): string {
+  const { schema: inSchema, name } = splitKey(key);
+  return inSchema === schema.defaultPath[0] ? quoted(name) : `${quoted(inSchema)}.${quoted(name)}`;
+}
+
+/** Columns in quotes and parentheses. */
+export const quotedColumns = (columns: readonly string[]): string => `(${columns.map(quoted).join(', ')})`;

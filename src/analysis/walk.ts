@@ -204,8 +204,9 @@ function walkCalled(
 
 const placeOfStatement = ({ line, column, offset }: Statement) => ({ line, column, offset });
 
-/** PL/pgSQL's parser wants a whole definition; a DO block has the same body. */
-const asDefinition = ({ body }: UserFunction): string => `DO $switchback$${body}$switchback$`;
+/** PL/pgSQL's parser wants a whole definition; a DO block can have the same body, unless it returns something. */
+const asDefinition = ({ body, definition }: UserFunction): string =>
+  definition === '' ? `DO $switchback$${body}$switchback$` : definition;
 
 /** The text that `'a' || 'b'` or `format('…', 'constant')` makes; null where something only known at run time is in it. */
 export function constantText(expression: string): string | null {

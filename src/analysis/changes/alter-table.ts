@@ -1,13 +1,7 @@
-import {
-  type AlterTableCmd,
-  type AlterTableStmt,
-  type ColumnDef,
-  nameParts,
-  relationName,
-} from '../../sql/tree.ts';
+import { type AlterTableCmd, type AlterTableStmt, type ColumnDef, relationName } from '../../sql/tree.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { Change } from './change.ts';
-import { readColumn, readConstraint, readType } from './columns.ts';
+import { collationOf, readColumn, readConstraint, readType } from './columns.ts';
 
 /**
  * The order in which PostgreSQL does the parts of one ALTER TABLE, whatever their order in the text: what drops comes
@@ -73,15 +67,15 @@ const readers: Readonly<Record<string, Reader>> = {
     cascade: part.behavior === 'DROP_CASCADE',
     ifExists: part.missing_ok === true,
   }),
-  AT_AlterColumnType: (part, table) => {
-    const { typeName, raw_default: using, collClause, location } = definition(part);
+  AT_AlterColumnType: (part, table, schema) => {
+    const { typeName, raw_default: using, location } = definition(part);
     return {
       kind: 'changeType',
       table,
       column: column(part),
-      type: readType(typeName),
+      type: readType(typeName, schema),
       using: using ?? null,
-      collation: nameParts({ List: { items: collClause?.collname ?? [] } }).at(-1) ?? null,
+      collation: collationOf(definition(part)),
       at: location ?? null,
     };
   },

@@ -3,7 +3,7 @@
  * three changes. Rules look at changes; the schema is carried forward by them.
  */
 import type { Node } from '../../sql/tree.ts';
-import type { Column, ColumnType, ConstraintKind, TableKind } from '../schema/model.ts';
+import type { Column, ColumnType, ConstraintKind, Index, TableKind } from '../schema/model.ts';
 
 /** A constraint as it is written; the name is PostgreSQL's choice where none is given. */
 export interface NewConstraint {
@@ -18,6 +18,8 @@ export interface NewConstraint {
   readonly references: string | null;
   readonly referencedColumns: readonly string[];
   readonly expression: Node | null;
+  /** Of an exclusion: what its index has beside plain columns. */
+  readonly index: Pick<Index, 'columns' | 'expressionColumns' | 'partial'> | null;
   /** Byte at which it begins in the file. */
   readonly at: number | null;
 }
@@ -27,6 +29,16 @@ export interface NewColumn extends Omit<Column, 'since'> {
   readonly constraints: readonly NewConstraint[];
   readonly serial: boolean;
   readonly at: number | null;
+}
+
+/** A table whose columns a new one takes over, and what else of it. */
+export interface LikeClause {
+  readonly table: string;
+  readonly defaults: boolean;
+  readonly generated: boolean;
+  readonly identity: boolean;
+  readonly constraints: boolean;
+  readonly indexes: boolean;
 }
 
 /** On one table (`table` is its key). */
@@ -50,8 +62,7 @@ export type Change =
       readonly constraints: readonly NewConstraint[];
       readonly parents: readonly string[];
       readonly isPartition: boolean;
-      /** Tables whose columns it takes over (`like`). */
-      readonly like: readonly string[];
+      readonly like: readonly LikeClause[];
     })
   | (OnTable & {
       readonly kind: 'dropTable';
@@ -181,6 +192,7 @@ export type Change =
       readonly volatility: 'immutable' | 'stable' | 'volatile';
       readonly language: string;
       readonly body: string;
+      readonly definition: string;
       readonly replace: boolean;
     }
   | {

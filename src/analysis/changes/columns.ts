@@ -2,9 +2,9 @@
 import {
   type ColumnDef,
   type Constraint,
+  type IndexElem,
   modifiersOf,
   type Node,
-  nameParts,
   qualified,
   relationName,
   strings,
@@ -12,8 +12,9 @@ import {
   visitNodes,
 } from '../../sql/tree.ts';
 import type { ColumnType, ConstraintKind } from '../schema/model.ts';
-import type { Schema } from '../schema/schema.ts';
+import { type Schema, splitKey } from '../schema/schema.ts';
 import type { NewColumn, NewConstraint } from './change.ts';
+import { constraintName } from './names.ts';
 
 const serials: Readonly<Record<string, string>> = {
   serial: 'int4',
@@ -33,15 +34,24 @@ const constraintKinds: Readonly<Record<string, ConstraintKind>> = {
   CONSTR_NOTNULL: 'notNull',
 };
 
-export function readType(type: TypeName | undefined): ColumnType {
-  const name = qualified(strings(type?.names));
+/** Without the schema a user's type is not told from an extension's. */
+export function readType(type: TypeName | undefined, schema?: Schema): ColumnType {
+  const written = qualified(strings(type?.names));
+  const key = written.schema === 'pg_catalog' ? undefined : schema?.typeKey(written);
+  const modifiers = type === undefined ? [] : modifiersOf(type);
   return {
-    // The grammar gives its own names (`int4` for INTEGER) the schema pg_catalog.
-    schema: name.schema === 'pg_catalog' ? null : name.schema,
-    name: name.name,
-    modifiers: type === undefined ? [] : modifiersOf(type),
+    schema: key !== undefined && schema?.types.has(key) === true ? splitKey(key).schema : null,
+    name: written.name,
+    // Where no scale is given it is 0.
+    modifiers: written.name === 'numeric' && modifiers.length === 1 ? [...modifiers, 0] : modifiers,
     array: (type?.arrayBounds ?? []).length > 0,
   };
+}
+
+/** Null where it is the type's own. */
+export function collationOf({ collClause }: ColumnDef): string | null {
+  const name = strings(collClause?.collname).at(-1) ?? null;
+  return name === 'default' ? null : name;
 }
 
 export function readColumn(definition: ColumnDef, table: string, schema: Schema): NewColumn {
@@ -50,7 +60,7 @@ export function readColumn(definition: ColumnDef, table: string, schema: Schema)
     'Constraint' in node ? [node.Constraint] : [],
   );
   const of = (kind: string): Constraint | undefined => written.find(({ contype }) => contype === kind);
-  const type = readType(definition.typeName);
+  const type = readType(definition.typeName, schema);
   const serial = type.schema === null ? serials[type.name] : undefined;
   const identity = of('CONSTR_IDENTITY') !== undefined;
   const generated = of('CONSTR_GENERATED');
@@ -63,13 +73,20 @@ export function readColumn(definition: ColumnDef, table: string, schema: Schema)
       identity ||
       of('CONSTR_NOTNULL') !== undefined ||
       of('CONSTR_PRIMARY') !== undefined,
-    defaultValue: of('CONSTR_DEFAULT')?.raw_expr ?? null,
+    defaultValue: asDefault(of('CONSTR_DEFAULT')?.raw_expr),
     generated: generated === undefined ? null : generated.generated_kind === 'v' ? 'virtual' : 'stored',
     identity,
-    collation: nameParts({ List: { items: definition.collClause?.collname ?? [] } }).at(-1) ?? null,
+    collation: collationOf(definition),
     constraints: written.flatMap((constraint) => readConstraint(constraint, table, schema, name)),
     at: definition.location ?? null,
   };
+}
+
+/** PostgreSQL keeps no default that is NULL. */
+export function asDefault(expression: Node | undefined): Node | null {
+  if (expression === undefined) return null;
+  if ('TypeCast' in expression && asDefault(expression.TypeCast.arg) === null) return null;
+  return 'A_Const' in expression && expression.A_Const.isnull === true ? null : expression;
 }
 
 /** None for what is a property of a column (NULL, DEFAULT, GENERATED). `column`: the one behind which it stands. */
@@ -87,15 +104,17 @@ export function readConstraint(
   return [
     {
       kind,
-      name: constraint.conname ?? chosenName(table, columns, kind),
-      named: constraint.conname !== undefined,
+      name: constraint.conname ?? constraint.indexname ?? constraintName(table, columns, kind),
+      named: constraint.conname !== undefined || constraint.indexname !== undefined,
       columns,
       notValid: constraint.skip_validation === true,
-      enforced: constraint.is_enforced === true,
+      // Keys are always enforced; the grammar does not say so.
+      enforced: constraint.is_enforced === true || (kind !== 'check' && kind !== 'foreign'),
       usingIndex: constraint.indexname ?? null,
       references,
       referencedColumns: strings(constraint.pk_attrs),
       expression: constraint.raw_expr ?? null,
+      index: kind === 'exclusion' ? exclusionIndex(constraint) : null,
       at: constraint.location ?? null,
     },
   ];
@@ -104,13 +123,28 @@ export function readConstraint(
 function columnsOf(constraint: Constraint, kind: ConstraintKind, column: string | undefined): string[] {
   if (kind === 'foreign') return column === undefined ? strings(constraint.fk_attrs) : [column];
   if (kind === 'check') return columnsIn(constraint.raw_expr);
-  if (kind === 'exclusion')
-    return (constraint.exclusions ?? []).flatMap((item) => {
-      const [element] = 'List' in item ? (item.List.items ?? []) : [];
-      return element !== undefined && 'IndexElem' in element ? [element.IndexElem.name ?? ''] : [];
-    });
+  if (kind === 'exclusion') return partsOf(constraint).flatMap((part) => part.name ?? []);
   const named = strings(constraint.keys);
   return named.length > 0 || column === undefined ? named : [column];
+}
+
+const partsOf = ({ exclusions }: Constraint): IndexElem[] =>
+  (exclusions ?? []).flatMap((item) => {
+    const [part] = 'List' in item ? (item.List.items ?? []) : [];
+    return part !== undefined && 'IndexElem' in part ? [part.IndexElem] : [];
+  });
+
+function exclusionIndex(constraint: Constraint): NewConstraint['index'] {
+  const parts = partsOf(constraint);
+  const where = constraint.where_clause;
+  return {
+    columns: parts.map((part) => part.name ?? null),
+    expressionColumns: columnsIn([
+      ...parts.flatMap(({ expr }) => expr ?? []),
+      ...(where === undefined ? [] : [where]),
+    ]),
+    partial: where !== undefined,
+  };
 }
 
 /** The columns that an expression names. */
@@ -122,21 +156,4 @@ export function columnsIn(expression: Node | readonly Node[] | undefined): strin
     if (name !== undefined) found.add(name);
   });
   return [...found];
-}
-
-const suffixes: Readonly<Record<ConstraintKind, string>> = {
-  primary: 'pkey',
-  unique: 'key',
-  foreign: 'fkey',
-  check: 'check',
-  exclusion: 'excl',
-  notNull: 'not_null',
-};
-
-/** As ChooseConstraintName and ChooseIndexName do, but for names that are taken or too long. */
-function chosenName(table: string, columns: readonly string[], kind: ConstraintKind): string {
-  const name = table.slice(table.indexOf('.') + 1);
-  // A check of several columns, and a primary key, have no column in their names.
-  const listed = kind === 'primary' || (kind === 'check' && columns.length !== 1) ? [] : columns;
-  return [name, ...listed, suffixes[kind]].join('_');
 }

@@ -83,7 +83,13 @@ export function readSelect(node: SelectStmt, schema: Schema): Change[] {
   const made: Change[] =
     into === undefined
       ? []
-      : [madeByQuery(schema.tableKey(relationName(into)), into.relpersistence === 't', false)];
+      : [
+          madeByQuery(
+            schema.newKey(relationName(into), into.relpersistence === 't'),
+            into.relpersistence === 't',
+            false,
+          ),
+        ];
   return [
     ...writesWithin(node.withClause, schema),
     ...settingsOf(node),

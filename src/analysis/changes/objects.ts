@@ -13,6 +13,7 @@ import {
   type CreateTrigStmt,
   constantOf,
   type DropStmt,
+  type IndexElem,
   type IndexStmt,
   type Node,
   nameParts,
@@ -21,17 +22,20 @@ import {
   type RenameStmt,
   relationName,
   strings,
+  type TableLikeClause,
   type VacuumStmt,
   type ViewStmt,
 } from '../../sql/tree.ts';
 import type { TableKind } from '../schema/model.ts';
 import { keyOf, type Schema, splitKey } from '../schema/schema.ts';
-import type { Change, NewConstraint } from './change.ts';
+import type { Change, LikeClause, NewConstraint } from './change.ts';
 import { columnsIn, readColumn, readConstraint, readType } from './columns.ts';
 import { madeByQuery } from './data.ts';
+import { distinctNames, firstFree, indexName, partName } from './names.ts';
 
 export function readCreateTable(node: CreateStmt, schema: Schema, tableKind?: TableKind): Change[] {
-  const table = schema.tableKey(relationName(node.relation));
+  const temporary = node.relation?.relpersistence === 't' || node.relation?.schemaname === 'pg_temp';
+  const table = schema.newKey(relationName(node.relation), temporary);
   const elements = node.tableElts ?? [];
   const columns = elements.flatMap((item) =>
     'ColumnDef' in item ? [readColumn(item.ColumnDef, table, schema)] : [],
@@ -48,7 +52,7 @@ export function readCreateTable(node: CreateStmt, schema: Schema, tableKind?: Ta
       table,
       ...splitKey(table),
       tableKind: tableKind ?? (node.partspec === undefined ? 'table' : 'partitioned'),
-      temporary: node.relation?.relpersistence === 't' || node.relation?.schemaname === 'pg_temp',
+      temporary,
       ifNotExists: node.if_not_exists === true,
       columns,
       columnsKnown: node.ofTypename === undefined,
@@ -56,17 +60,30 @@ export function readCreateTable(node: CreateStmt, schema: Schema, tableKind?: Ta
       parents,
       isPartition: node.partbound !== undefined,
       like: elements.flatMap((item) =>
-        'TableLikeClause' in item ? [schema.tableKey(relationName(item.TableLikeClause.relation))] : [],
+        'TableLikeClause' in item ? [readLike(item.TableLikeClause, schema)] : [],
       ),
     },
   ];
+}
+
+/** Source: TableLikeOption in parsenodes.h. */
+function readLike({ relation, options = 0 }: TableLikeClause, schema: Schema): LikeClause {
+  const including = (bit: number): boolean => (options & bit) !== 0;
+  return {
+    table: schema.tableKey(relationName(relation)),
+    constraints: including(4),
+    defaults: including(8),
+    generated: including(16),
+    identity: including(32),
+    indexes: including(64),
+  };
 }
 
 export function readCreateTableAs(node: CreateTableAsStmt, schema: Schema): Change[] {
   const relation = node.into?.rel;
   return [
     madeByQuery(
-      schema.tableKey(relationName(relation)),
+      schema.newKey(relationName(relation), relation?.relpersistence === 't'),
       relation?.relpersistence === 't',
       node.if_not_exists === true,
       node.objtype === 'OBJECT_MATVIEW' ? 'materialized' : 'table',
@@ -76,11 +93,16 @@ export function readCreateTableAs(node: CreateTableAsStmt, schema: Schema): Chan
 
 export function readCreateIndex(node: IndexStmt, schema: Schema): Change[] {
   const table = schema.tableKey(relationName(node.relation));
-  const columns = (node.indexParams ?? []).map((item) =>
-    'IndexElem' in item ? (item.IndexElem.name ?? null) : null,
-  );
+  const parts = (nodes: readonly Node[] | undefined): IndexElem[] =>
+    (nodes ?? []).flatMap((item) => ('IndexElem' in item ? [item.IndexElem] : []));
+  const columns = parts(node.indexParams).map((part) => part.name ?? null);
   const at = splitKey(table);
-  const name = node.idxname ?? [at.name, ...columns.map((column) => column ?? 'expr'), 'idx'].join('_');
+  const named = [...parts(node.indexParams), ...parts(node.indexIncludingParams)].map(partName);
+  const name =
+    node.idxname ??
+    firstFree(indexName(table, distinctNames(named)), (wanted) =>
+      schema.hasRelation(keyOf(at.schema, wanted)),
+    );
   return [
     {
       kind: 'createIndex',
@@ -91,9 +113,7 @@ export function readCreateIndex(node: IndexStmt, schema: Schema): Change[] {
       named: node.idxname !== undefined,
       columns,
       expressionColumns: columnsIn([
-        ...(node.indexParams ?? []).flatMap((item) =>
-          'IndexElem' in item ? (item.IndexElem.expr ?? []) : [],
-        ),
+        ...parts(node.indexParams).flatMap((part) => part.expr ?? []),
         ...(node.whereClause === undefined ? [] : [node.whereClause]),
       ]),
       unique: node.unique === true,
@@ -211,7 +231,7 @@ export const readCreateEnum = (node: CreateEnumStmt, schema: Schema): Change[] =
 
 export const readCreateDomain = (node: CreateDomainStmt, schema: Schema): Change[] => [
   newType(schema, strings(node.domainname), 'domain', {
-    base: readType(node.typeName),
+    base: readType(node.typeName, schema),
     constrained: (node.constraints ?? []).some(
       (item) =>
         'Constraint' in item && ['CONSTR_CHECK', 'CONSTR_NOTNULL'].includes(item.Constraint.contype ?? ''),
@@ -237,7 +257,7 @@ function newType(
   const name = qualified(parts);
   return {
     kind: 'createType',
-    type: schema.typeKey(name),
+    type: schema.newKey(name),
     name: name.name,
     typeKind,
     labels: [],
@@ -285,7 +305,7 @@ export function readAlterDomain(node: AlterDomainStmt, schema: Schema): Change[]
 }
 
 export function readCreateView(node: ViewStmt, schema: Schema): Change[] {
-  const view = schema.tableKey(relationName(node.view));
+  const view = schema.newKey(relationName(node.view), node.view?.relpersistence === 't');
   return [
     {
       kind: 'createView',
@@ -310,11 +330,12 @@ export function readCreateFunction(node: CreateFunctionStmt, schema: Schema): Ch
   return [
     {
       kind: 'createFunction',
-      function: schema.functionKey(name),
+      function: schema.newKey(name),
       name: name.name,
       volatility: volatility === 'immutable' || volatility === 'stable' ? volatility : 'volatile',
       language: text(option('language')).toLowerCase() || 'sql',
       body: text(option('as')),
+      definition: '',
       replace: node.replace === true,
     },
   ];

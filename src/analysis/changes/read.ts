@@ -101,7 +101,11 @@ const transactionActions: Readonly<Record<string, 'begin' | 'commit' | 'rollback
 
 /** The changes of one statement, in the order in which PostgreSQL makes them. */
 export function readChanges(statement: Statement, schema: Schema): Change[] {
-  return readNode(statement.kind, statement.node, schema);
+  const changes = readNode(statement.kind, statement.node, schema);
+  if (statement.kind !== 'CreateFunctionStmt') return changes;
+  return changes.map((change) =>
+    change.kind === 'createFunction' ? { ...change, definition: statement.text } : change,
+  );
 }
 
 export function readNode(kind: string, node: unknown, schema: Schema): Change[] {
@@ -111,10 +115,14 @@ export function readNode(kind: string, node: unknown, schema: Schema): Change[] 
 
 function readCreateSchema(node: CreateSchemaStmt, schema: Schema): Change[] {
   const name = node.schemaname ?? node.authrole?.rolename ?? '';
+  // What is made in the same statement is made there.
+  const { searchPath } = schema;
+  schema.searchPath = [name, ...searchPath];
   const within = (node.schemaElts ?? []).flatMap((element: Node) => {
     const [kind, value] = unwrap(element);
     return readNode(kind, value, schema);
   });
+  schema.searchPath = searchPath;
   return [{ kind: 'createSchema', schema: name }, ...within];
 }
 

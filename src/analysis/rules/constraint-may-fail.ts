@@ -22,7 +22,10 @@ export const constraintMayFail = defineRule({
     if (context.isNew(change.table)) return null;
     if (change.kind === 'createIndex') {
       const columns = change.columns.flatMap((column) => column ?? []);
-      return change.unique && !change.partial && columns.length === change.columns.length
+      return context.table(change.table)?.kind !== 'materialized' &&
+        change.unique &&
+        !change.partial &&
+        columns.length === change.columns.length
         ? duplicates(change.table, columns, context)
         : null;
     }
@@ -32,12 +35,9 @@ export const constraintMayFail = defineRule({
 
 function mayFail(constraint: NewConstraint, table: string, context: Context): Finding | null {
   const { kind, columns, notValid, usingIndex, at } = constraint;
-  // A new column that is NULL everywhere breaks nothing but NOT NULL.
-  const allNull = columns.some(
-    (column) => context.isNewColumn(table, column) && context.column(table, column)?.defaultValue === null,
-  );
-  const written = context.transaction.written.has(table);
-  if (notValid || usingIndex !== null || (allNull && !written && kind !== 'primary')) return null;
+  if (notValid || usingIndex !== null) return null;
+  // What is NULL everywhere breaks nothing but NOT NULL.
+  if (kind !== 'primary' && columns.some((column) => isAllNull(table, column, context))) return null;
   const on = context.name(table);
   switch (kind) {
     case 'primary':
@@ -71,7 +71,8 @@ function duplicates(
   columns: readonly string[],
   context: Context,
   at: number | null = null,
-): Finding {
+): Finding | null {
+  if (areUniqueAlready(table, columns, context)) return null;
   const on = context.name(table);
   const list = columns.map((column) => context.quote(column)).join(', ');
   return {
@@ -90,3 +91,21 @@ function orphanQuery(constraint: NewConstraint, table: string, context: Context)
   const [a, b] = [context.quote(column), context.quote(referenced)];
   return `Count the rows without a partner first, and mend them: SELECT count(*) FROM ${context.name(table)} a WHERE a.${a} IS NOT NULL AND NOT EXISTS (SELECT FROM ${context.name(references)} b WHERE b.${b} = a.${a});`;
 }
+
+/** Where some of the columns are a key already, or all of one of them is NULL, no two rows can be the same. */
+function areUniqueAlready(table: string, columns: readonly string[], context: Context): boolean {
+  if (columns.some((column) => isAllNull(table, column, context))) return true;
+  const keys = [...(context.table(table)?.indexes ?? [])].flatMap(
+    (key) => context.schema.indexes.get(key) ?? [],
+  );
+  return keys.some(
+    ({ unique, partial, columns: of }) =>
+      unique && !partial && of.every((column) => column !== null && columns.includes(column)),
+  );
+}
+
+/** A column that the migration adds without a value, and has not written to. */
+const isAllNull = (table: string, column: string, context: Context): boolean =>
+  context.isNewColumn(table, column) &&
+  context.column(table, column)?.defaultValue === null &&
+  !context.transaction.written.has(table);

@@ -31,7 +31,7 @@ export const dropColumn = defineRule({
       message: `Dropping ${name} takes ${lockOn(context, table, 'ACCESS EXCLUSIVE')}, for a moment, and its values are gone for good${cascade ? ', with every view and constraint that depends on it' : ''}.${again ? ` The column of the same name that is added begins empty: this is not a change of ${name}.` : ''}`,
       remedy: again
         ? `ALTER TABLE ${on} ALTER COLUMN ${name} TYPE … USING …; -- keeps the values`
-        : `Drop it when no release in use has the column. To keep the values: CREATE TABLE … AS SELECT <key>, ${name} FROM ${on}; before.`,
+        : `Drop it when no release in use has the column. To keep the values, before it: CREATE TABLE … AS SELECT <key>, ${name} FROM ${on};`,
     };
   },
 });

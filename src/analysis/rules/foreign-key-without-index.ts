@@ -1,4 +1,6 @@
+import { quoted } from '../context.ts';
 import { defineRule } from '../define-rule.ts';
+import { quotedColumns, quotedTable } from '../phrases.ts';
 
 export const foreignKeyWithoutIndex = defineRule({
   id: 'foreign-key-without-index',
@@ -34,8 +36,8 @@ export const foreignKeyWithoutIndex = defineRule({
           table: change.table,
           line: statement.line,
           column: statement.column,
-          message: `No index of ${change.table} begins with (${columns.join(', ')}): each deleted or changed row of ${references ?? 'the other table'} means a scan of the whole table.`,
-          remedy: `CREATE INDEX CONCURRENTLY "${name.replace(/_fkey$/, '')}_idx" ON "${change.table.replace('.', '"."')}" (${columns.map((column) => `"${column}"`).join(', ')});`,
+          message: `No index of ${quotedTable(change.table, schema)} begins with ${quotedColumns(columns)}: each deleted or changed row of ${references === null ? 'the other table' : quotedTable(references, schema)} means a scan of the whole table.`,
+          remedy: `CREATE INDEX CONCURRENTLY ${quoted(`${name.replace(/_fkey$/, '')}_idx`)} ON ${quotedTable(change.table, schema)} ${quotedColumns(columns)};`,
         }));
     });
   },

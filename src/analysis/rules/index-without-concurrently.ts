@@ -25,6 +25,8 @@ export const indexWithoutConcurrently = defineRule({
     const { table, name, concurrently, only } = change;
     if (concurrently || context.isNew(table)) return null;
     const kind = context.table(table)?.kind;
+    // Reads go on, and only REFRESH writes.
+    if (kind === 'materialized') return null;
     // ON ONLY a partitioned table makes no index but the (empty) parent's.
     if (kind === 'partitioned' && only) return null;
     return {

@@ -11,7 +11,6 @@ import { constraintBuildsIndex } from './constraint-builds-index.ts';
 import { constraintMayFail } from './constraint-may-fail.ts';
 import { dataAndSchemaMixed } from './data-and-schema-mixed.ts';
 import { dataMovedThenDropped } from './data-moved-then-dropped.ts';
-import { deleteEverything } from './delete-everything.ts';
 import { dropCascade } from './drop-cascade.ts';
 import { dropColumn } from './drop-column.ts';
 import { dropSchema } from './drop-schema.ts';
@@ -74,7 +73,6 @@ export const rules: readonly Rule[] = [
   constraintMayFail,
   dataAndSchemaMixed,
   dataMovedThenDropped,
-  deleteEverything,
   dropCascade,
   dropColumn,
   dropSchema,

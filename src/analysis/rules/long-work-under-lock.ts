@@ -6,7 +6,7 @@ import { listed } from '../phrases.ts';
 import { volatileFunctions } from '../schema/volatility.ts';
 import { willNumber } from './new-column-rewrites.ts';
 import { willRewrite } from './type-change-rewrites.ts';
-import { isBounded } from './unbounded-write.ts';
+import { isByKey } from './unbounded-write.ts';
 
 export const longWorkUnderLock = defineRule({
   id: 'long-work-under-lock',
@@ -56,7 +56,9 @@ export const longWorkUnderLock = defineRule({
 function workOf(change: Change, context: Context): Work | null {
   switch (change.kind) {
     case 'createIndex':
-      return change.concurrently || context.isNew(change.table)
+      return change.concurrently ||
+        context.isNew(change.table) ||
+        context.table(change.table)?.kind === 'materialized'
         ? null
         : { kind: 'index', table: change.table };
     case 'addConstraint': {
@@ -83,7 +85,7 @@ function workOf(change: Change, context: Context): Work | null {
         : { kind: 'scan', table: change.table };
     case 'update':
     case 'delete':
-      return context.isNew(change.table) || isBounded(change.where, change.table, context)
+      return context.isNew(change.table) || isByKey(change.where, change.table, context)
         ? null
         : { kind: change.kind === 'update' ? 'rewrite' : 'scan', table: change.table };
     case 'insert': {

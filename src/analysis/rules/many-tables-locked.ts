@@ -1,5 +1,5 @@
 import { defineRule } from '../define-rule.ts';
-import { listed } from '../phrases.ts';
+import { quotedTable } from '../phrases.ts';
 import { defaultPolicy } from '../policy.ts';
 
 export const manyTablesLocked = defineRule({
@@ -13,7 +13,7 @@ export const manyTablesLocked = defineRule({
     'online_migrations: multiple_foreign_keys',
     'eugene: W12',
   ],
-  checkMigration({ changes }) {
+  checkMigration({ changes, schema }) {
     const tables = new Map<string, number>();
     for (const { locks, statement } of changes)
       for (const { table, mode } of locks)
@@ -22,7 +22,10 @@ export const manyTablesLocked = defineRule({
     return [
       {
         line: [...tables.values()][defaultPolicy.thresholds.lockedTables] ?? 1,
-        message: `The file takes ACCESS EXCLUSIVE on ${tables.size} tables (${listed([...tables.keys()].slice(0, 3))} …), and keeps each until its transaction ends.`,
+        message: `The file takes ACCESS EXCLUSIVE on ${tables.size} tables (${[...tables.keys()]
+          .slice(0, 3)
+          .map((key) => quotedTable(key, schema))
+          .join(', ')} …), and keeps each until its transaction ends.`,
         remedy: 'Split it into migrations of one table each.',
       },
     ];

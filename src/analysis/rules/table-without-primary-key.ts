@@ -1,4 +1,5 @@
 import { defineRule } from '../define-rule.ts';
+import { quotedTable } from '../phrases.ts';
 
 export const tableWithoutPrimaryKey = defineRule({
   id: 'table-without-primary-key',
@@ -19,7 +20,7 @@ export const tableWithoutPrimaryKey = defineRule({
           table: change.table,
           line: statement.line,
           column: statement.column,
-          message: `${change.table} has no primary key.`,
+          message: `${quotedTable(change.table, schema)} has no primary key.`,
           remedy: 'Give it one; for a table that joins two others the pair of its foreign keys.',
         },
       ];

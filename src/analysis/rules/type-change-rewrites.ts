@@ -9,7 +9,7 @@ export const typeChangeRewrites = defineRule({
   severity: 'caution',
   effect: 'rewrite',
   summary: 'A change of a column’s type for which every row is written anew',
-  why: 'Unless the old values can stay as they are, ALTER COLUMN … TYPE writes the table and all its indexes anew while it holds ACCESS EXCLUSIVE: neither reads nor writes get through, and twice the disk space is needed meanwhile. Free are, among others: a longer varchar or none at all, varchar to text, a wider numeric of the same scale, more digits of a timestamp, and timestamp to timestamptz where TimeZone is UTC. Otherwise add a second column, fill it in batches while a trigger keeps it current, and change over.',
+  why: 'Unless the old values can stay as they are, ALTER COLUMN … TYPE writes the table and all its indexes anew while it holds ACCESS EXCLUSIVE: neither reads nor writes get through, and twice the disk space is needed meanwhile. Free are, among others: a longer varchar or none at all, varchar to text, a wider numeric of the same scale, more digits of a timestamp, and timestamp to timestamptz (without a number of digits) where TimeZone is UTC. Otherwise add a second column, fill it in batches while a trigger keeps it current, and change over.',
   peers: [
     'squawk: changing-column-type',
     'postgres-language-server: changingColumnType',

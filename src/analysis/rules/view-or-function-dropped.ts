@@ -18,8 +18,9 @@ export const viewOrFunctionDropped = defineRule({
             : [],
       ),
     );
-    return changes.flatMap(({ change, statement, existed }) => {
-      if (!existed) return [];
+    return changes.flatMap(({ change, statement, existed, droppedFunction }) => {
+      // A trigger's function is called by nobody else.
+      if (!existed || /\breturns\s+trigger\b/i.test(droppedFunction?.definition ?? '')) return [];
       const isView =
         change.kind === 'dropTable' && (change.tableKind === 'view' || change.tableKind === 'materialized');
       if (!isView && change.kind !== 'dropFunction') return [];

@@ -1,6 +1,7 @@
 /** A schema, and facts, from what was read of a live database. Everything in it is older than any migration. */
 import type { Catalogue, CatalogueFigures, CatalogueTable, CatalogueType } from '../../catalogue.ts';
 import { type Node, parseExpression } from '../../sql/tree.ts';
+import { asDefault } from '../changes/columns.ts';
 import type { Facts, TableFacts } from '../facts.ts';
 import type { Column, ColumnType, Constraint, Table } from './model.ts';
 import { keyOf, Schema } from './schema.ts';
@@ -19,9 +20,9 @@ export function schemaFrom(catalogue: Catalogue, options: { defaultSchema: strin
     const of = base === null ? null : asWritten(base, own);
     schema.types.set(key, { key, name, kind, labels, base: of, constrained, since });
   }
-  for (const { schema: inSchema, name, volatility, language, body } of catalogue.functions) {
-    const key = keyOf(inSchema, name);
-    schema.functions.set(key, { key, name, volatility, language, body, since });
+  for (const { schema: inSchema, ...called } of catalogue.functions) {
+    const key = keyOf(inSchema, called.name);
+    schema.functions.set(key, { ...called, key, since });
   }
   for (const table of catalogue.tables) {
     const made = tableFrom(table, own, expressions);
@@ -49,7 +50,8 @@ function tableFrom(table: CatalogueTable, own: ReadonlySet<string>, expressions:
     table.constraints.flatMap(({ kind, valid, columns }) => (kind === 'notNull' && !valid ? columns : [])),
   );
   const columns = table.columns.map((column): Column => {
-    const { name, generated, identity, collation, defaultValue } = column;
+    const { name, generated, identity, collation } = column;
+    const defaultValue = expressions.isNull(column.defaultValue) ? null : column.defaultValue;
     return {
       name,
       type: asWritten(column.type, own),
@@ -102,6 +104,13 @@ const asWritten = (type: CatalogueType, own: ReadonlySet<string>): ColumnType =>
 /** Parses each text once, and only when its tree is asked for. */
 class Expressions {
   readonly #parsed = new Map<string, Node | null>();
+
+  /** Of a type with a length PostgreSQL keeps a default that is NULL, as `NULL::character varying`. */
+  isNull(text: string | true | null): boolean {
+    if (typeof text !== 'string' || !/^\(*NULL\b/.test(text)) return false;
+    const node = this.parse(text);
+    return node !== null && asDefault(node) === null;
+  }
 
   parse(text: string): Node | null {
     const known = this.#parsed.get(text);

@@ -92,5 +92,7 @@ export interface UserFunction {
   readonly volatility: 'immutable' | 'stable' | 'volatile';
   readonly language: string;
   readonly body: string;
+  /** The whole statement that made it; empty where only the catalogue is known. */
+  readonly definition: string;
   readonly since: number;
 }

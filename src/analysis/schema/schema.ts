@@ -30,8 +30,15 @@ export class Schema {
     this.complete = options.complete;
   }
 
-  /** The key of a relation that a statement names, existing or to be made. */
+  /** The key of an object that a statement makes, whatever there is of that name elsewhere. */
+  newKey(name: QualifiedName, temporary = false): string {
+    return keyOf(temporary ? 'pg_temp' : (name.schema ?? this.#firstSchema()), name.name);
+  }
+
+  /** The key of a relation that a statement names. */
   tableKey(name: QualifiedName): string {
+    const temporary = keyOf('pg_temp', name.name);
+    if (name.schema === null && this.tables.has(temporary)) return temporary;
     return this.#resolve(name, this.tables);
   }
 
@@ -51,10 +58,20 @@ export class Schema {
     return this.tables.get(this.tableKey(name));
   }
 
+  /** Tables and indexes share their names. */
+  hasRelation(key: string): boolean {
+    return this.tables.has(key) || this.indexes.has(key);
+  }
+
   #resolve(name: QualifiedName, known: ReadonlyMap<string, unknown>): string {
     if (name.schema !== null) return keyOf(name.schema, name.name);
     const found = this.searchPath.map((schema) => keyOf(schema, name.name)).find((key) => known.has(key));
-    return found ?? keyOf(this.searchPath[0] ?? 'public', name.name);
+    return found ?? keyOf(this.#firstSchema(), name.name);
+  }
+
+  /** Schemas of the path that do not exist are passed over. */
+  #firstSchema(): string {
+    return this.searchPath.find((name) => this.schemas.has(name)) ?? this.searchPath[0] ?? 'public';
   }
 
   /** Whether a schema is one of PostgreSQL's own. */

@@ -19,8 +19,6 @@ export interface TypeChange {
   readonly mayFail: boolean;
   /** Values may be rounded or cut. */
   readonly rounds: boolean;
-  /** The type stays what it is. */
-  readonly same: boolean;
 }
 
 const free: TypeChange = {
@@ -29,7 +27,6 @@ const free: TypeChange = {
   rebuildsIndexes: false,
   mayFail: false,
   rounds: false,
-  same: false,
 };
 
 /** Pairs that share their representation, and whether indexes survive. Source: pg_cast with castmethod `b`. */
@@ -69,28 +66,21 @@ export function typeChange(
   schema: Schema,
 ): TypeChange {
   if (from === null) return { ...free, rewrite: true, mayFail: true };
-  const computed = to.using !== null && !isPlainCast(to.using, to);
   const old = baseOf(from.type, schema);
   const target = baseOf(to.type, schema);
-  const same = sameType(old.type, target.type);
-  if (computed)
-    return {
-      ...free,
-      rewrite: true,
-      mayFail: mayFail(old.type, target.type, schema),
-      same: same && !target.constrained,
-    };
-  if (target.constrained) return { ...free, rewrite: true, mayFail: true };
+  if (to.using !== null && !isPlainCast(to.using, to, schema))
+    return { ...free, rewrite: true, mayFail: mayFail(old.type, target.type, schema) };
   const collation = from.collation !== to.collation;
-  if (same) return { ...free, same: true, rebuildsIndexes: collation };
+  if (sameType(from.type, to.type)) return { ...free, rebuildsIndexes: collation };
+  if (target.constrained) return { ...free, rewrite: true, mayFail: true };
+  if (sameType(old.type, target.type)) return { ...free, rebuildsIndexes: collation };
   return { ...changeOf(old.type, target.type, schema), ...(collation ? { rebuildsIndexes: true } : {}) };
 }
 
 function changeOf(from: ColumnType, to: ColumnType, schema: Schema): TypeChange {
   const failing = mayFail(from, to, schema);
-  if (from.array !== to.array || from.schema !== to.schema)
-    return { ...free, rewrite: true, mayFail: failing };
-  if (from.name === to.name) {
+  if (from.array !== to.array) return { ...free, rewrite: true, mayFail: failing };
+  if (from.name === to.name && from.schema === to.schema) {
     const wider = holds(from, to);
     // An array's elements are coerced one by one, unless no limit is asked for.
     const stays = wider && (!from.array || to.modifiers.length === 0);
@@ -99,7 +89,8 @@ function changeOf(from: ColumnType, to: ColumnType, schema: Schema): TypeChange 
       : { ...free, rewrite: true, mayFail: !wider && !rounds(to), rounds: !wider && rounds(to) };
   }
   if (isTimestamp(from) && isTimestamp(to)) {
-    const kept = !from.array && precision(to) >= precision(from);
+    // With digits given their rounding is a function, and called for every row.
+    const kept = !from.array && to.modifiers.length === 0;
     return {
       ...free,
       rewrite: true,
@@ -164,8 +155,11 @@ function mayFail(from: ColumnType, to: ColumnType, schema: Schema): boolean {
 }
 
 /** `USING "a"::text` where the new type is text: the cast that PostgreSQL would make by itself. */
-function isPlainCast(using: Node, to: { type: ColumnType; column: string }): boolean {
+function isPlainCast(using: Node, to: { type: ColumnType; column: string }, schema: Schema): boolean {
   if ('ColumnRef' in using) return strings(using.ColumnRef.fields).at(-1) === to.column;
   if (!('TypeCast' in using) || using.TypeCast.arg === undefined) return false;
-  return sameType(readType(using.TypeCast.typeName), to.type) && isPlainCast(using.TypeCast.arg, to);
+  return (
+    sameType(readType(using.TypeCast.typeName, schema), to.type) &&
+    isPlainCast(using.TypeCast.arg, to, schema)
+  );
 }
