@@ -1,5 +1,6 @@
 /** `npm run bench -- <name> …`: runs benchmarks, prints each figure with its reference; exit code 1 when a bound is missed. */
 import { cpus, totalmem } from 'node:os';
+import { analyse } from './analyse.ts';
 import { backup } from './backup.ts';
 import type { Measurement } from './define-bench.ts';
 import { deploy200 } from './deploy-200.ts';
@@ -7,7 +8,7 @@ import { enqueue } from './enqueue.ts';
 import { memory } from './memory.ts';
 import { sse } from './sse.ts';
 
-const benches = [deploy200, enqueue, sse, memory, backup] as const;
+const benches = [deploy200, enqueue, sse, memory, backup, analyse] as const;
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));

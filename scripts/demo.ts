@@ -61,12 +61,16 @@ async function plan(stage: Stage): Promise<void> {
   heading('3. A dry run: what would be done');
   await timed('plan', async () => {
     const { body } = await stage.client.post<PlanAnswer>('/api/plans', { database });
-    for (const migration of body.body.migrations) {
-      const statements = migration.segments.reduce((sum, segment) => sum + segment.steps.length, 0);
-      say(`  ${migration.name}: ${statements} statement(s) in ${migration.segments.length} transaction(s)`);
+    const { migrations, analysis, faults } = body.body;
+    for (const { name, segments } of migrations) {
+      const statements = segments.reduce((sum, segment) => sum + segment.steps.length, 0);
+      const { verdict } = analysis.migrations.find((one) => one.name === name) ?? { verdict: 'unknown' };
+      say(`  ${name}: ${statements} statement(s) in ${segments.length} transaction(s), ${verdict}`);
     }
-    expect(body.body.migrations.length === 4, 'four migrations are pending');
-    return { outcome: `${body.body.migrations.length} pending`, value: null };
+    for (const { severity, message } of faults) if (severity === 'stop') say(`  stops: ${message}`);
+    expect(migrations.length === 4, 'four migrations are pending');
+    expect(faults.filter(({ severity }) => severity === 'stop').length === 1, 'one violation stops it');
+    return { outcome: `${migrations.length} pending, ${analysis.verdict}`, value: null };
   });
 }
 
@@ -76,13 +80,29 @@ interface PlanAnswer {
       readonly name: string;
       readonly segments: readonly { readonly steps: readonly unknown[] }[];
     }[];
+    readonly analysis: {
+      readonly verdict: string;
+      readonly migrations: readonly { readonly name: string; readonly verdict: string }[];
+    };
+    readonly faults: readonly { readonly severity: string; readonly message: string }[];
   };
 }
 
 async function deployRest(stage: Stage): Promise<void> {
   heading('4. The deployment, followed over Server-Sent Events');
-  await timed('deploy', async () => {
+  await timed('deploy what a rule forbids', async () => {
     const { job } = await start(stage, 'deployments');
+    const { body } = await stage.client.result(job);
+    expect(body.code === 'PLAN_HAS_VIOLATIONS', 'the deployment is refused');
+    // The next alert is to be another one.
+    await stage.receiver.next(20_000);
+    return { outcome: `refused, as it should (${body.code})`, value: null };
+  });
+  await timed('deploy, allowed by name', async () => {
+    const reason = 'the example: nobody writes the old column while this runs';
+    const { job } = await start(stage, 'deployments', {
+      allow: [{ code: 'data-moved-then-dropped', reason }],
+    });
     expect((await showProgress(stage.client.events(job))) === 'succeeded', 'the deployment succeeds');
     const { body } = await stage.client.result(job);
     return { outcome: `${(body.result as { applied: string[] }).applied.length} applied`, value: null };
@@ -130,8 +150,11 @@ async function deployBroken(stage: Stage): Promise<void> {
   });
 }
 
-async function start(stage: Stage, operation: string): Promise<{ job: string }> {
-  const { body } = await stage.client.post<{ job: { id: string } }>(`/api/${operation}`, { database });
+async function start(stage: Stage, operation: string, rest: object = {}): Promise<{ job: string }> {
+  const { body } = await stage.client.post<{ job: { id: string } }>(`/api/${operation}`, {
+    database,
+    ...rest,
+  });
   return { job: body.job.id };
 }
 

@@ -2,13 +2,14 @@
  * Writes what is derived from the sources: `npm run generate`. With `-- --check` it writes nothing, names each file
  * that is out of date, and fails.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { openApiDocument } from '../src/api/openapi.ts';
 import { configSchema, environmentVariables } from '../src/config.ts';
 import { catalogue, type ErrorCode, httpStatus } from '../src/errors.ts';
+import { faultsOfPeers, rulePages } from './rule-pages.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
@@ -38,6 +39,7 @@ export async function generateAll(): Promise<readonly Generated[]> {
         environment: environmentTable(),
       }),
     },
+    ...rulePages(),
   ];
 }
 
@@ -122,6 +124,8 @@ function typeOf(node: Schema): string {
   if (choices !== undefined) return [...new Set(choices.map(typeOf))].join(', ');
   const item = itemOf(node);
   if (item !== null) return `list of ${typeOf(item)}`;
+  if (node.type === 'object' && typeof node.additionalProperties === 'object')
+    return `object of ${typeOf(node.additionalProperties)}`;
   if (node.type === 'object') return `\`{${Object.keys(node.properties ?? {}).join(', ')}}\``;
   if (node.type === 'integer' && (node.maximum ?? Number.MAX_SAFE_INTEGER) < Number.MAX_SAFE_INTEGER)
     return `${node.minimum ?? 0} to ${node.maximum}`;
@@ -146,16 +150,24 @@ function environmentExample(): string {
 
 async function main(): Promise<void> {
   const check = process.argv.includes('--check');
-  const faults = faultsOfErrorPage(read('docs/errors.md')).map((fault) => `docs/errors.md: ${fault}`);
+  const faults = [
+    ...faultsOfErrorPage(read('docs/errors.md')).map((fault) => `docs/errors.md: ${fault}`),
+    ...faultsOfPeers().map((fault) => `rules of other tools: ${fault}`),
+  ];
   for (const { file, content } of await generateAll()) {
     const current = readOrEmpty(file);
     if (current === content) continue;
     if (check) faults.push(`${file} is out of date: run npm run generate`);
-    else writeFileSync(path.join(root, file), content);
+    else write(file, content);
     if (!check) console.log(`wrote ${file}`);
   }
   for (const fault of faults) console.error(fault);
   if (faults.length > 0) process.exitCode = 1;
+}
+
+function write(file: string, content: string): void {
+  mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
+  writeFileSync(path.join(root, file), content);
 }
 
 function readOrEmpty(file: string): string {

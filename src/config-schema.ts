@@ -15,7 +15,7 @@ const milliseconds = (least: number, most: number, fallback: number) =>
 /** Overrides one stop by its code; the reason stands in the plan and the report. */
 export const allowance = z
   .strictObject({
-    code: z.string().min(1).max(64).describe('Code of the fault that is allowed'),
+    code: z.string().min(1).max(64).describe('Code of the fault that is allowed, or id of the rule'),
     migration: z.string().min(1).max(255).optional().describe('Only in this migration'),
     reason: z.string().trim().min(8).max(500).describe('Why this is right; it stands in the report'),
   })
@@ -31,6 +31,34 @@ const backupPolicy = z
   .describe(
     'Backup before a deployment: always; only where no verified one is young enough; never, with a reason',
   );
+
+/** As the analyser calls them; `off` is no rule at all. */
+const ruleSeverity = z.enum(['off', 'notice', 'safe', 'caution', 'dangerous']);
+
+const analysisPolicy = z
+  .strictObject({
+    rules: z
+      .record(z.string().min(1).max(64), ruleSeverity)
+      .default({})
+      .describe("By a rule's id: another severity than its own, or off; `dangerous` stops a deployment"),
+    thresholds: z
+      .strictObject({
+        briefSeconds: z
+          .number()
+          .min(0)
+          .max(3_600)
+          .default(0.5)
+          .describe('Work under a lock that is estimated to take no longer is safe'),
+        lockedTables: z
+          .int()
+          .min(0)
+          .max(10_000)
+          .default(5)
+          .describe('More existing tables than this locked in one transaction are worth a word'),
+      })
+      .prefault({}),
+  })
+  .prefault({});
 
 const policy = z
   .strictObject({
@@ -61,7 +89,11 @@ const policy = z
       .describe(
         "FOR ALL TABLES publications leave out Switchback's own tables, or their subscribers have them",
       ),
-    allow: z.array(allowance).default([]).describe('Faults that are allowed in every deployment'),
+    analysis: analysisPolicy,
+    allow: z
+      .array(allowance)
+      .default([])
+      .describe('Faults, and dangerous violations by their rule, that are allowed in every deployment'),
   })
   .prefault({})
   .meta({ id: 'Policy' });
@@ -82,6 +114,13 @@ const database = z
       .min(1)
       .optional()
       .describe("The application's schema.prisma, relative to the configuration file"),
+    previousSchema: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Prisma schema (a file, or the folder of its parts) of the release that still runs, relative to the configuration file',
+      ),
     environment: z.string().min(1).max(63).default('production'),
     healthUrls: z
       .array(z.url({ protocol: /^https?$/ }))
@@ -176,6 +215,15 @@ export const configSchema = z.strictObject({
   dataDirectory: z.string().min(1).default(dataDirectory).describe('Embedded server, first token'),
   databases: z.array(database).max(5_000).default([]),
   tokens: z.array(token).max(1_000).default([]),
+  analysis: z
+    .strictObject({
+      rules: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('A module with rules of your own, relative to the configuration file'),
+    })
+    .prefault({}),
   alerts: z
     .strictObject({
       sinks: z.array(webhookSink).max(20).default([]),

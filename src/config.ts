@@ -45,7 +45,7 @@ export function loadConfig(
   options: { file?: string; cwd?: string } = {},
 ): Config {
   const cwd = options.cwd ?? process.cwd();
-  const faults: Fault[] = [];
+  const faults: ConfigFault[] = [];
   const named = options.file ?? env.SWITCHBACK_CONFIG;
   const file = path.resolve(cwd, named ?? 'switchback.config.json');
   const present = existsSync(file);
@@ -69,12 +69,13 @@ export function loadConfig(
 export const programDirectories = (env: Environment = process.env): readonly string[] =>
   (env.PATH ?? '').split(path.delimiter).filter((directory) => directory !== '');
 
-interface Fault {
+/** What is wrong at one place of the configuration. */
+export interface ConfigFault {
   readonly path: string;
   readonly message: string;
 }
 
-function readJson(file: string, faults: Fault[]): unknown {
+function readJson(file: string, faults: ConfigFault[]): unknown {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
@@ -86,7 +87,7 @@ function readJson(file: string, faults: Fault[]): unknown {
 function substitute(
   value: unknown,
   env: Environment,
-  faults: Fault[],
+  faults: ConfigFault[],
   secrets: Set<string>,
   at = '',
 ): unknown {
@@ -112,7 +113,7 @@ function substitute(
   return value;
 }
 
-function applyEnvironment(raw: unknown, env: Environment, faults: Fault[]): unknown {
+function applyEnvironment(raw: unknown, env: Environment, faults: ConfigFault[]): unknown {
   const result = structuredClone(raw) as Record<string, unknown>;
   for (const [variable, value] of Object.entries(env)) {
     const known = environmentVariables[variable];
@@ -135,15 +136,15 @@ function setAt(object: Record<string, unknown>, [key, ...deeper]: readonly strin
   setAt(inner as Record<string, unknown>, deeper, value);
 }
 
-function describeIssue(issue: z.core.$ZodIssue): Fault[] {
+function describeIssue(issue: z.core.$ZodIssue): ConfigFault[] {
   const at = issue.path.map(String).join('.');
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({ path: join(at, key), message: 'there is no such setting' }));
   return [{ path: at, message: issue.message }];
 }
 
-function crossCheck(config: Parsed): Fault[] {
-  const faults: Fault[] = [];
+function crossCheck(config: Parsed): ConfigFault[] {
+  const faults: ConfigFault[] = [];
   const unique = (list: readonly { name: string }[], at: string): void => {
     const seen = new Set<string>();
     list.forEach((item, index) => {
@@ -169,6 +170,7 @@ function resolvePaths(config: Omit<Parsed, '$schema'>, base: string): Omit<Parse
   return {
     ...config,
     dataDirectory: absolute(config.dataDirectory),
+    analysis: config.analysis.rules === undefined ? {} : { rules: absolute(config.analysis.rules) },
     backups: {
       ...config.backups,
       store: { ...config.backups.store, directory: absolute(config.backups.store.directory) },
@@ -177,6 +179,7 @@ function resolvePaths(config: Omit<Parsed, '$schema'>, base: string): Omit<Parse
       ...item,
       migrations: absolute(item.migrations),
       ...(item.schema === undefined ? {} : { schema: absolute(item.schema) }),
+      ...(item.previousSchema === undefined ? {} : { previousSchema: absolute(item.previousSchema) }),
     })),
   };
 }
@@ -184,7 +187,7 @@ function resolvePaths(config: Omit<Parsed, '$schema'>, base: string): Omit<Parse
 function configInvalid(
   file: string,
   present: boolean,
-  faults: readonly Fault[],
+  faults: readonly ConfigFault[],
   secrets: Iterable<string>,
 ): AppError {
   const hide = (text: string): string => {
@@ -193,10 +196,15 @@ function configInvalid(
     return shown;
   };
   const listed = faults.map((fault) => ({ path: fault.path, message: hide(fault.message) }));
-  const source = present ? file : 'the environment (no configuration file was found)';
-  const lines = listed.map((fault) => `  ${fault.path || '(top level)'}: ${fault.message}`);
-  return new AppError('CONFIG_INVALID', `${source} has ${listed.length} fault(s):\n${lines.join('\n')}`, {
-    faults: listed,
+  return configFaults(present ? file : null, listed);
+}
+
+/** @param file the file that was read, or null when there was none */
+export function configFaults(file: string | null, faults: readonly ConfigFault[]): AppError {
+  const source = file ?? 'the environment (no configuration file was found)';
+  const lines = faults.map((fault) => `  ${fault.path || '(top level)'}: ${fault.message}`);
+  return new AppError('CONFIG_INVALID', `${source} has ${faults.length} fault(s):\n${lines.join('\n')}`, {
+    faults,
   });
 }
 

@@ -112,7 +112,17 @@ export const catalogue = define({
   STEP_UNKNOWN: { category: 'failed', title: 'It cannot be told whether a step took effect' },
   RESUME_REFUSED: { category: 'conflict', title: 'The migration cannot be resumed' },
   PLAN_STALE: { category: 'conflict', title: 'The database or the bundle changed since the plan was made' },
+  PLAN_HAS_VIOLATIONS: { category: 'unsafe', title: 'A rule forbids what a migration does' },
   ALLOWANCE_UNKNOWN: { category: 'unsafe', title: 'An allowance names something that cannot be allowed' },
+
+  // Analysis
+  ANALYSIS_BUSY: { category: 'unavailable', title: 'Too many analyses are waiting' },
+  ANALYSIS_TIMEOUT: { category: 'unsafe', title: 'The analysis took longer than its limit' },
+  ANALYSIS_FAILED: { category: 'unsafe', title: 'The analysis broke off' },
+  PREVIOUS_SCHEMA_UNREADABLE: {
+    category: 'unsafe',
+    title: 'The schema of the release that still runs cannot be read',
+  },
 
   // Bundles
   BUNDLE_INVALID: { category: 'invalid', title: 'The upload is not an acceptable bundle' },
@@ -131,6 +141,13 @@ export const catalogue = define({
   BACKUP_UNREADABLE: { category: 'failed', title: 'The backup cannot be read back' },
   STORE_UNREACHABLE: { category: 'unavailable', title: 'The backup store cannot be reached' },
   STORE_FULL: { category: 'failed', title: 'The backup store is full' },
+
+  // The vault
+  VAULT_FULL: { category: 'unsafe', title: 'The vault would hold more than its limit' },
+  VAULT_CANNOT_KEEP: { category: 'unsafe', title: 'What a statement removes cannot be kept' },
+  VAULT_ENTRY_NOT_FOUND: { category: 'not-found', title: 'There is no such entry in the vault' },
+  VAULT_ENTRY_REMOVED: { category: 'conflict', title: 'The data of this vault entry is gone' },
+  VAULT_TARGET_MISSING: { category: 'conflict', title: 'There is nothing to put the kept data back into' },
 
   // Health and alerts
   CHECK_TIMEOUT: { category: 'timeout', title: 'A health check did not answer in time' },

@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { defaultPolicy } from '../src/analysis/policy.ts';
 import { describeConfig, loadConfig } from '../src/config.ts';
 import { AppError } from '../src/errors.ts';
+import { checkAnalysisConfig } from '../src/jobs/analysis-config.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -49,6 +51,32 @@ describe('loadConfig', () => {
       environment: 'production',
       policy: { outOfOrder: 'warn', backup: 'always', bundles: 'directory', lockTimeoutMs: 2000 },
     });
+  });
+
+  test('gives the analysis the policy that the analyser has by itself, and absolute places', () => {
+    write({
+      databases: [{ ...orders, previousSchema: 'last/schema.prisma' }],
+      analysis: { rules: './rules.mjs' },
+    });
+    expect(load()).toMatchObject({
+      analysis: { rules: path.join(directory, 'rules.mjs') },
+      databases: [
+        {
+          previousSchema: path.join(directory, 'last/schema.prisma'),
+          policy: { analysis: defaultPolicy },
+        },
+      ],
+    });
+    write({
+      databases: [
+        {
+          ...orders,
+          policy: { analysis: { rules: { 'drop-table': 'fatal' }, thresholds: { briefSeconds: -1 } } },
+        },
+      ],
+    });
+    const at = 'databases.0.policy.analysis';
+    expect(faultsOf(load)).toEqual([`${at}.rules.drop-table`, `${at}.thresholds.briefSeconds`]);
   });
 
   test('lists every fault at once, unknown keys and variables among them', () => {
@@ -117,4 +145,38 @@ test('describeConfig redacts passwords, signing keys and token hashes', () => {
   const shown = JSON.stringify(describeConfig(load()));
   expect(shown).not.toMatch(/secret@|sslpassword=secret|c2VjcmV0|abab/);
   expect(shown).toContain('postgres://app:[redacted]@db/orders?schema=sales');
+});
+
+describe('what configures the analysis', () => {
+  const check = async (): Promise<string[]> => {
+    try {
+      await checkAnalysisConfig(load());
+    } catch (error) {
+      return faultsOf(() => {
+        throw error;
+      });
+    }
+    return [];
+  };
+  const policy = { analysis: { rules: { 'drop-table': 'caution', 'no-friday': 'dangerous' } } };
+
+  test('may name rules that there are, of the configured module among them', async () => {
+    write({ databases: [{ ...orders, policy }] });
+    expect(await check()).toEqual(['databases.0.policy.analysis.rules.no-friday']);
+    write({ databases: [{ ...orders, policy }], analysis: { rules: 'rules.mjs' } });
+    const rule = `{ id: 'no-friday', severity: 'notice', effect: null, summary: '', why: '', peers: [], checkFolder: () => [] }`;
+    writeFileSync(path.join(directory, 'rules.mjs'), `export const rules = [${rule}];`);
+    expect(await check()).toEqual([]);
+  });
+
+  test.each([
+    ['is not there', null],
+    ['does not load', 'export default ['],
+    ['has no rules', 'export default 42;'],
+    ['has a rule that is none', 'export default [{ id: "x" }];'],
+  ])('tells of a module that %s', async (_, content) => {
+    write({ analysis: { rules: './other.mjs' } });
+    if (content !== null) writeFileSync(path.join(directory, 'other.mjs'), content);
+    expect(await check()).toEqual(['analysis.rules']);
+  });
 });

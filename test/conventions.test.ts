@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { faultsOfErrorPage, generateAll } from '../scripts/generate.ts';
 import { catalogue } from '../src/errors.ts';
 import { createJournalSql } from '../src/migrations/journal.ts';
+import { version } from '../src/version.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const read = (file: string): Promise<string> => readFile(path.join(root, file), 'utf8');
@@ -24,6 +25,16 @@ describe('the fences between the folders', () => {
     ['src/sql/a.ts', "import '../db/session.ts';"],
     ['src/sql/b.ts', "import 'node:fs';"],
     ['src/sql/c.ts', "import '../config.ts';"],
+    ['src/sql/d.ts', "import '../analysis/analyse.ts';"],
+    ['src/analysis/a.ts', "import 'node:fs';"],
+    ['src/analysis/b.ts', "import '../db/session.ts';"],
+    ['src/analysis/rules/a.ts', "import { rm } from 'node:fs/promises';\nexport const a = rm;"],
+    ['src/analysis/rules/b.ts', "import '../../config-schema.ts';"],
+    ['src/analysis/c.ts', "import 'libpg-query';"],
+    ['src/analysis/d.ts', "import 'node:worker_threads';"],
+    ['src/db/d.ts', "import '../analysis/facts.ts';"],
+    ['src/health/b.ts', "import '../analysis/violation.ts';"],
+    ['src/api/e.ts', "import '../analysis/analyse.ts';"],
     ['src/db/a.ts', "import '../migrations/plan.ts';"],
     ['src/db/b.ts', "import '../sql/split.ts';"],
     ['src/db/c.ts', "import 'node:child_process';"],
@@ -56,6 +67,12 @@ describe('the fences between the folders', () => {
   ];
   const accepted: readonly (readonly [file: string, code: string])[] = [
     ['src/sql/ok.ts', "import '../errors.ts';\nimport 'libpg-query';"],
+    [
+      'src/analysis/rules/ok.ts',
+      "import '../../sql/split.ts';\nimport '../../catalogue.ts';\nimport 'node:crypto';",
+    ],
+    ['src/migrations/fine.ts', "import '../analysis/violation.ts';"],
+    ['src/jobs/fine.ts', "import '../analysis/analyse.ts';\nimport 'node:worker_threads';"],
     ['src/db/ok.ts', "import '../errors.ts';\nimport '../config.ts';\nimport 'pg';"],
     ['src/db/programs.ts', "import 'node:child_process';"],
     ['src/db/control/ok.ts', "import '../target.ts';\nimport '@prisma/adapter-pg';"],
@@ -157,8 +174,8 @@ describe('registries', () => {
     const names = Object.values(module)
       .filter((value) => Array.isArray(value))
       .flat()
-      .flatMap((entry: { name?: unknown; type?: unknown }) =>
-        typeof entry === 'object' ? [String(entry.name ?? entry.type)] : [],
+      .flatMap((entry: { name?: unknown; type?: unknown; id?: unknown }) =>
+        typeof entry === 'object' ? [String(entry.name ?? entry.type ?? entry.id)] : [],
       );
     const missing = names.filter(
       (name) => !existsSync(path.join(root, path.dirname(registry), `${name}.ts`)),
@@ -215,6 +232,10 @@ describe('the package', () => {
     const manifest = JSON.parse(await read('package.json')) as { dependencies: Record<string, string> };
     const record = await read('docs/adr/0005-dependencies.md');
     expect(Object.keys(manifest.dependencies).filter((name) => !record.includes(`\`${name}\``))).toEqual([]);
+  });
+
+  it('is of the version that reports and the API document tell', async () => {
+    expect((JSON.parse(await read('package.json')) as { version: string }).version).toBe(version);
   });
 
   it('has a changelog with what is to come', async () => {

@@ -47,7 +47,7 @@ export async function openStage(closing: Closing): Promise<Stage> {
     http: { port: 0 },
     controlDatabase: { url: await embedded.database('switchback') },
     databases: [{ name: 'globalrx', url: database, migrations, environment: 'demo' }],
-    tokens: [{ name: 'demo', sha256: createHash('sha256').update(token).digest('hex'), scopes: ['operate'] }],
+    tokens: [{ name: 'demo', sha256: createHash('sha256').update(token).digest('hex'), scopes: ['approve'] }],
     alerts: {
       sinks: [{ type: 'webhook', name: 'demo', url: receiver.url, secret, allowPrivateAddresses: true }],
     },

@@ -120,10 +120,10 @@ export class Context {
 
   /** An identifier as the statement writes it: bare only where it stands bare there. */
   quote(name: string): string {
-    const bare =
-      /^[a-z_][a-z0-9_]*$/.test(name) &&
-      new RegExp(`(?<!["\\w])${name}(?!["\\w])`, 'i').test(this.statement.text);
-    return bare ? name : quoted(name);
+    const inQuotes = quoted(name);
+    const { text } = this.statement;
+    const bare = /^[a-z_][a-z0-9_]*$/.test(name) && text.includes(name) && !text.includes(inQuotes);
+    return bare ? name : inQuotes;
   }
 
   /** A table's name for SQL and messages, with its schema where that is not the default one. */

@@ -1,6 +1,8 @@
 import type { Statement } from '../sql/split.ts';
-import type { Change } from './changes/change.ts';
+import type { Change, NewConstraint } from './changes/change.ts';
+import type { Facts } from './facts.ts';
 import type { Lock } from './locks.ts';
+import type { Policy } from './policy.ts';
 import type { UserFunction } from './schema/model.ts';
 import type { Schema } from './schema/schema.ts';
 
@@ -15,6 +17,8 @@ export interface MigrationContext {
   readonly changes: readonly MigrationChange[];
   /** As the file leaves it. */
   readonly schema: Schema;
+  readonly policy: Policy;
+  readonly facts: Facts | null;
 }
 
 export interface MigrationChange {
@@ -50,4 +54,22 @@ export interface FolderMigration {
 export interface HistoryComparison {
   /** What the history holds, oldest first. */
   readonly applied: readonly { readonly name: string; readonly checksum: string }[];
+}
+
+/** The foreign keys that a change makes. */
+export function foreignKeysOf(change: Change): NewConstraint[] {
+  return constraintsOf(change).filter(({ kind }) => kind === 'foreign');
+}
+
+function constraintsOf(change: Change): readonly NewConstraint[] {
+  switch (change.kind) {
+    case 'addConstraint':
+      return [change.constraint];
+    case 'createTable':
+      return change.constraints;
+    case 'addColumn':
+      return change.column.constraints;
+    default:
+      return [];
+  }
 }

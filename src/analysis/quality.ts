@@ -1,7 +1,5 @@
 /** How good a folder of migrations is: four questions, each decided, with what decided it. */
-import { type Split, splitOrRecover } from '../sql/recover.ts';
 import type { Analysis } from './analyse.ts';
-import { divisions } from './divisions.ts';
 import { dateOf, providerOf } from './summary.ts';
 import { isWorse } from './violation.ts';
 
@@ -27,15 +25,14 @@ export type Quality = readonly Criterion[];
 export interface QualityInput {
   readonly analysis: Analysis;
   /** In the order in which they are applied. */
-  readonly migrations: readonly { readonly name: string; readonly sql: string }[];
+  readonly migrations: readonly { readonly name: string }[];
   /** Content of `migration_lock.toml`; null where it is missing, undefined where there is no folder to hold it. */
   readonly lockFile?: string | null;
 }
 
 export function assessQuality({ analysis, migrations, lockFile }: QualityInput): Quality {
   const names = migrations.map(({ name }) => name);
-  const files = migrations.map(({ name, sql }) => ({ name, ...splitOrRecover(sql) }));
-  return [versioning(names, lockFile), destruction(analysis), indexing(analysis, files), atomicity(files)];
+  return [versioning(names, lockFile), destruction(analysis), indexing(analysis), atomicity(analysis)];
 }
 
 function versioning(names: readonly string[], lockFile: string | null | undefined): Criterion {
@@ -125,22 +122,13 @@ function destruction({ migrations }: Analysis): Criterion {
   };
 }
 
-interface File extends Split {
-  readonly name: string;
-}
-
-function indexing({ migrations }: Analysis, files: readonly File[]): Criterion {
+function indexing({ migrations }: Analysis): Criterion {
   const missing = migrations.flatMap(({ name, violations }) =>
     violations
       .filter(({ rule }) => rule === 'foreign-key-without-index')
       .map(({ line, message }) => ({ migration: name, line, detail: message })),
   );
-  const judged = new Set(migrations.map(({ name }) => name));
-  const keys = files
-    .filter(({ name }) => judged.has(name))
-    .reduce((sum, { statements }) => sum + foreignKeysIn(statements.map(({ node }) => node)), 0);
-  // Keys that are made in code are found by the rule, but stand in no tree.
-  const all = Math.max(keys, missing.length);
+  const all = migrations.reduce((sum, { foreignKeys }) => sum + foreignKeys, 0);
   return {
     criterion: 'indexed appropriately',
     answer: missing.length === 0 ? 'yes' : missing.length < all ? 'partly' : 'no',
@@ -154,14 +142,10 @@ function indexing({ migrations }: Analysis, files: readonly File[]): Criterion {
   };
 }
 
-function foreignKeysIn(tree: unknown): number {
-  if (tree === null || typeof tree !== 'object') return 0;
-  const own = 'contype' in tree && tree.contype === 'CONSTR_FOREIGN' ? 1 : 0;
-  return Object.values(tree).reduce<number>((sum, part) => sum + foreignKeysIn(part), own);
-}
-
-function atomicity(files: readonly File[]): Criterion {
-  const found = files.flatMap((file) => divisions(file).map((fault) => ({ ...fault, migration: file.name })));
+function atomicity({ migrations }: Analysis): Criterion {
+  const found = migrations.flatMap(({ name, divisions }) =>
+    divisions.map((division) => ({ ...division, migration: name })),
+  );
   const leavesHalf = found.some(({ halves }) => halves);
   return {
     criterion: 'atomic',

@@ -4,6 +4,8 @@
  *   -- switchback: allow-file <rule-id>: <reason>     for the whole file
  */
 import { placeOf, type Statement } from '../sql/split.ts';
+import type { Finding, Rule } from './define-rule.ts';
+import { faultySuppression } from './rules/faulty-suppression.ts';
 import type { Violation } from './violation.ts';
 
 export interface Suppression {
@@ -52,55 +54,52 @@ function isInString(statement: Statement, index: number): boolean {
   return (line.match(/'/g)?.length ?? 0) % 2 === 1;
 }
 
-/**
- * Marks what is suppressed, and reports suppressions that are unknown, without a reason, or of no use.
- * `known`: ids of all rules.
- */
+/** Marks what is suppressed, and reports suppressions that are unknown, without a reason, or of no use. */
 export function suppress(
   violations: readonly Violation[],
   suppressions: readonly Suppression[],
-  known: ReadonlySet<string>,
+  rules: readonly Rule[],
+  asViolation: (rule: Rule, finding: Finding, place: Suppression) => Violation | null,
 ): Violation[] {
+  if (suppressions.length === 0) return [...violations];
   const used = new Set<Suppression>();
   const marked = violations.map((violation) => {
-    const found = suppressions.find(
-      ({ rule, reason, lines, orphaned }) =>
-        rule === violation.rule &&
-        reason !== '' &&
-        !orphaned &&
-        (lines === null || (violation.line >= lines[0] && violation.line <= lines[1])),
-    );
+    const found = suppressions.find((suppression) => isFor(suppression, violation));
     if (found === undefined) return violation;
     used.add(found);
     return { ...violation, suppressed: found.reason };
   });
-  const faults = suppressions.flatMap(
-    (suppression) => fault(suppression, used.has(suppression), known) ?? [],
-  );
+  const known = new Set(rules.map(({ id }) => id));
+  const faults = suppressions.flatMap((suppression) => {
+    const finding = fault(suppression, used.has(suppression), known);
+    return finding === null ? [] : (asViolation(faultySuppression, finding, suppression) ?? []);
+  });
   return [...marked, ...faults];
 }
 
-/** The id under which faults of suppressions themselves are reported. */
-export const suppressionRule = 'faulty-suppression';
+const isFor = ({ rule, reason, lines, orphaned }: Suppression, violation: Violation): boolean =>
+  rule === violation.rule &&
+  reason !== '' &&
+  !orphaned &&
+  (lines === null || (violation.line >= lines[0] && violation.line <= lines[1]));
 
-function fault(suppression: Suppression, used: boolean, known: ReadonlySet<string>): Violation | null {
-  const { rule, reason, line, column, orphaned } = suppression;
-  const at = { rule: suppressionRule, severity: 'caution', effect: null, table: null, line, column } as const;
+function fault(
+  { rule, reason, orphaned }: Suppression,
+  used: boolean,
+  known: ReadonlySet<string>,
+): Finding | null {
   if (!known.has(rule))
     return {
-      ...at,
       message: `This comment allows ${rule === '' ? 'no rule' : `"${rule}", which is no rule`}, so that it allows nothing.`,
       remedy: 'Write `-- switchback: allow <rule-id>: <reason>` with the id of a violation.',
     };
   if (reason === '')
     return {
-      ...at,
       message: `This comment allows ${rule} without a reason, so that it allows nothing.`,
       remedy: `Say why it is safe here: \`-- switchback: allow ${rule}: <reason>\`.`,
     };
   if (used) return null;
   return {
-    ...at,
     message: orphaned
       ? `This comment allows ${rule} for the statement that follows it, but none follows.`
       : `This comment allows ${rule}, which does not fire here.`,

@@ -6,6 +6,7 @@ import type { Registry } from 'prom-client';
 import { v7 as newId } from 'uuid';
 import { AppError } from '../errors.ts';
 import { type EventTails, openEventTails } from '../jobs/events.ts';
+import { version } from '../version.ts';
 import { callerOf, makeIdentify, requireScope } from './authentication.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { idempotencyHeaders, registerIdempotency } from './idempotency.ts';
@@ -38,8 +39,6 @@ declare module 'fastify' {
     tails: EventTails;
   }
 }
-
-const version = '0.1.0';
 
 /** The HTTP application as a value: it has no port and no process. `listen` or `inject` make use of it. */
 export async function buildApp(deps: ApiDependencies): Promise<App> {

@@ -47,7 +47,7 @@ export function registerIdempotency(app: App, control: Control): void {
     const key = request.headers['idempotency-key'];
     if (request.routeOptions.config.idempotent !== true || typeof key !== 'string') return;
     const claim = claimOf(request, key);
-    const bodySha256 = digest(request.body);
+    const bodySha256 = digest(request);
     if (await take(control, claim, bodySha256)) {
       request.idempotencyClaim = claim;
       return;
@@ -67,10 +67,13 @@ function claimOf(request: FastifyRequest, key: string): Claim {
   return { token: callerOf(request).name, route: `${request.method} ${request.routeOptions.url}`, key };
 }
 
-const digest = (body: unknown): string =>
-  createHash('sha256')
+function digest({ body, url }: FastifyRequest): string {
+  const query = url.split('?')[1];
+  return createHash('sha256')
     .update(Buffer.isBuffer(body) ? body : (JSON.stringify(body) ?? ''))
+    .update(query === undefined ? '' : `?${query}`)
     .digest('hex');
+}
 
 /** Claims a key that is free, outlived, or left behind by a process that died. */
 async function take({ prisma }: Control, claim: Claim, bodySha256: string): Promise<boolean> {

@@ -9,6 +9,7 @@ export async function openApiDocument(): Promise<object> {
     config: { ...defaults, file: null },
     control: absent('control database', { listener: { on: () => () => undefined } }),
     queue: absent('queue'),
+    analyst: absent('analyst'),
     log: pino({ level: 'silent' }),
   });
   const document = app.swagger();

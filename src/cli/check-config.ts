@@ -1,6 +1,9 @@
 import { describeConfig, loadConfig } from '../config.ts';
+import { checkAnalysisConfig } from '../jobs/analysis-config.ts';
 
 /** `switchback check-config`: prints the effective configuration without its secrets. Exits 2 where it has faults. */
-export function checkConfig(file: string | undefined): void {
-  process.stdout.write(`${JSON.stringify(describeConfig(loadConfig(undefined, { file })), null, 2)}\n`);
+export async function checkConfig(file: string | undefined): Promise<void> {
+  const config = loadConfig(undefined, { file });
+  await checkAnalysisConfig(config);
+  process.stdout.write(`${JSON.stringify(describeConfig(config), null, 2)}\n`);
 }

@@ -4,6 +4,8 @@ import { openStore } from '../backups/stores/index.ts';
 import type { Config } from '../config.ts';
 import { openControl } from '../db/control/control.ts';
 import { AppError } from '../errors.ts';
+import { checkAnalysisConfig } from '../jobs/analysis-config.ts';
+import { openAnalyst } from '../jobs/analyst.ts';
 import type { JobDependencies } from '../jobs/dependencies.ts';
 import { prepareControl } from '../jobs/prepare-control.ts';
 import { openQueue } from '../jobs/queue.ts';
@@ -27,6 +29,7 @@ export async function openDependencies(
       'No control database is configured: set SWITCHBACK_DATABASE_URL, or use "switchback up" for the embedded one.',
       { faults: [{ path: 'controlDatabase.url', message: 'is missing' }] },
     );
+  await checkAnalysisConfig(config);
   await prepareControl(url, stopping);
   const control = await openControl(url);
   closing.add(() => control.close());
@@ -34,7 +37,9 @@ export async function openDependencies(
   const queue = await openQueue({ url: queueUrl, prefix });
   closing.add(() => queue.close());
   const store = await openStore(config.backups.store);
-  return { config, control, queue, store, log };
+  const analyst = await openAnalyst({ log, rules: config.analysis.rules });
+  closing.add(() => analyst.close());
+  return { config, control, queue, store, analyst, log };
 }
 
 /** Takes jobs until it is closed: then jobs under way are finished, or handed back. */

@@ -20,6 +20,14 @@ export async function loadBundle(
       `The policy of ${database.name} takes migrations from its configured directory only. Set its policy \`bundles\` to "upload" to deploy uploaded bundles.`,
       { database: database.name },
     );
+  return readStored(control, bundleId);
+}
+
+/**
+ * An uploaded bundle, for whatever it is to be looked at.
+ * @throws AppError `BUNDLE_NOT_FOUND`
+ */
+export async function readStored(control: Control, bundleId: string): Promise<Bundle> {
   const stored = await control.prisma.bundle.findUnique({ where: { id: bundleId } });
   if (stored === null)
     throw new AppError(

@@ -8,6 +8,7 @@ import { type ApplyEvent, applicationName, apply, withLocks } from '../migration
 import { allow, type Fault, refuseFaults } from '../migrations/fault.ts';
 import { type PreflightCheck, preflight } from '../migrations/preflight.ts';
 import { invalidIndexes, verify } from '../migrations/verify.ts';
+import { acceptPlan, approvedPlan } from './accept-plan.ts';
 import { loadBundle } from './bundles.ts';
 import { databaseOf } from './databases.ts';
 import type { JobContext, Progress } from './define-job.ts';
@@ -49,10 +50,12 @@ async function deploy(context: Context, database: DatabaseConfig, draft: Deploym
   const bundle = await step('load', () =>
     loadBundle(deps.control, database, payload.bundle ?? planned?.bundleId ?? undefined),
   );
-  const request = { control: deps.control, database, allow: payload.allow };
+  const request = { ...deps, database, allow: payload.allow };
   const surveyed = await step('plan', async () => {
     if (context.job.attempt > 1) await awaitPredecessor(context, database);
-    return refuse(await surveyBundle(request, bundle), planned, context.job.attempt);
+    const found = await surveyBundle(request, bundle);
+    draft.planned(found.plan);
+    return { ...found, plan: await acceptPlan(context, found.plan, planned) };
   });
   draft.planned(surveyed.plan);
   if (surveyed.plan.migrations.length === 0) {
@@ -81,40 +84,6 @@ async function awaitPredecessor(context: Context, database: DatabaseConfig): Pro
     },
     () => Promise.resolve(),
   );
-}
-
-interface ApprovedPlan {
-  readonly fingerprint: string;
-  readonly bundleId: string | null;
-  /** The id of the migrations' content. */
-  readonly content: unknown;
-}
-
-async function approvedPlan({ deps, job }: Context, id: string): Promise<ApprovedPlan> {
-  const plan = await deps.control.prisma.plan.findUnique({ where: { id } });
-  if (plan === null || plan.database !== job.database)
-    throw new AppError(
-      'PLAN_NOT_FOUND',
-      `There is no plan ${id} for ${job.database}. Make one with POST /api/plans.`,
-      { plan: id },
-    );
-  return { ...plan, content: (plan.body as { bundle?: unknown }).bundle };
-}
-
-/** A later attempt finds what the first one has applied: it must be the same migrations, on a history that went on. */
-function refuse(surveyed: Survey, approved: ApprovedPlan | null, attempt: number): Survey {
-  const { plan } = surveyed;
-  const stale =
-    approved !== null &&
-    (attempt === 1 ? approved.fingerprint !== plan.fingerprint : approved.content !== plan.bundle);
-  if (stale)
-    throw new AppError(
-      'PLAN_STALE',
-      'The database or the bundle changed after the plan was made. Nothing was done. Make a new plan and look at it.',
-      { planned: approved.fingerprint, found: plan.fingerprint },
-    );
-  refuseFaults(plan.faults);
-  return surveyed;
 }
 
 async function runPreflight(

@@ -90,8 +90,10 @@ export class DeploymentDraft {
           ? 'Nothing was pending.'
           : `Applies ${migrations.length} pending migration(s): ${migrations.map((one) => one.name).join(', ')}.`,
       migrations: migrations.map((migration) => this.#logMigration(migration, error)),
+      // Violations of a migration stand with it.
       warnings: (this.#plan?.faults ?? []).filter(
-        (fault) => fault.severity === 'warn' || fault.allowed !== undefined,
+        ({ severity, allowed, rule, migration }) =>
+          (severity === 'warn' || allowed !== undefined) && (rule === undefined || migration === null),
       ),
       allowances: this.allowances,
       rollbackPlan: this.#rollbackPlan(),
@@ -123,6 +125,29 @@ export class DeploymentDraft {
       durationMs: outcome?.durationMs ?? null,
       locks: outcome?.locks ?? [],
       notices: [...(outcome?.notices ?? []), ...(outcome?.remarks ?? [])],
+      ...this.#judged(migration.name),
+    };
+  }
+
+  #judged(name: string): Pick<LoggedMigration, 'verdict' | 'violations'> {
+    const { analysis = null, faults = [] } = this.#plan ?? {};
+    const judged = analysis?.migrations.find((one) => one.name === name);
+    if (judged === undefined) return { verdict: null, violations: [] };
+    const violations = judged.violations.filter(
+      ({ severity }) => severity === 'caution' || severity === 'dangerous',
+    );
+    return {
+      verdict: judged.verdict,
+      violations: violations.map(({ rule, severity, line, message, suppressed }) => ({
+        rule,
+        severity,
+        line,
+        message,
+        allowed:
+          suppressed ??
+          faults.find((fault) => fault.rule === rule && fault.migration === name)?.allowed ??
+          null,
+      })),
     };
   }
 

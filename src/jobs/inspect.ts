@@ -5,13 +5,15 @@ import { toJson } from '../db/control/job-rows.ts';
 import { type ErrorRecord, toAppError } from '../errors.ts';
 import type { MigrationState } from '../migrations/compare.ts';
 import type { Fault } from '../migrations/fault.ts';
-import { type Plan, type PlannedMigration, textOf } from '../migrations/plan.ts';
+import type { Plan } from '../migrations/plan.ts';
+import type { Analyst } from './analyst.ts';
 import { databaseOf } from './databases.ts';
 import { type Survey, survey } from './survey.ts';
 
 export interface InspectDependencies {
   readonly config: Config;
   readonly control: Control;
+  readonly analyst: Analyst;
 }
 
 /** One migration as the database and the bundle see it. */
@@ -50,7 +52,7 @@ export async function inspectDatabase(
   const base = { name, environment: database.environment };
   try {
     const { comparison, plan, serverVersion } = await survey({
-      control: deps.control,
+      ...deps,
       database,
       bundleId: options.bundleId,
     });
@@ -81,36 +83,6 @@ function countStates(states: readonly MigrationState[]): Partial<Record<Migratio
   return counts;
 }
 
-/** One migration in full: its text, and how it would be run. */
-export interface MigrationDetail extends InspectedMigration {
-  readonly sql: string | null;
-  readonly planned: PlannedMigration | null;
-  readonly faults: readonly Fault[];
-}
-
-/** @returns null where neither bundle nor history know the migration */
-export async function inspectMigration(
-  deps: InspectDependencies,
-  name: string,
-  migration: string,
-): Promise<MigrationDetail | null> {
-  const database = databaseOf(deps.config, name);
-  const { bundle, comparison, plan } = await survey({ control: deps.control, database });
-  const found = comparison.migrations.find((one) => one.name === migration);
-  if (found === undefined) return null;
-  const file = bundle.migrations.find((one) => one.name === migration);
-  return {
-    name: migration,
-    state: found.state,
-    checksum: found.checksum,
-    appliedAt: found.appliedAt?.toISOString() ?? null,
-    logs: found.row?.logs ?? null,
-    sql: file === undefined ? null : textOf(file),
-    planned: plan.migrations.find((one) => one.name === migration) ?? null,
-    faults: plan.faults.filter((fault) => fault.migration === migration),
-  };
-}
-
 /** A plan that was made and kept: `id` can be given to a deployment. */
 export interface StoredPlan {
   readonly id: string;
@@ -130,7 +102,7 @@ export async function planDatabase(
   options: { bundleId?: string | undefined; allow?: readonly Allowance[]; requestedBy: string },
 ): Promise<StoredPlan> {
   const { plan }: Survey = await survey({
-    control: deps.control,
+    ...deps,
     database: databaseOf(deps.config, name),
     ...options,
   });

@@ -1,14 +1,17 @@
+import type { Catalogue } from '../catalogue.ts';
 import type { Allowance, DatabaseConfig } from '../config.ts';
+import { readCatalogue } from '../db/catalogue.ts';
 import type { Control } from '../db/control/control.ts';
 import { withSession } from '../db/session.ts';
 import { parseTarget } from '../db/target.ts';
 import { type Comparison, compare } from '../migrations/compare.ts';
 import { allow, checkAllowances } from '../migrations/fault.ts';
 import { type History, readHistory } from '../migrations/history.ts';
-import { makePlan, type Plan } from '../migrations/plan.ts';
+import { isPending, makePlan, type Plan } from '../migrations/plan.ts';
 import type { Bundle } from '../migrations/read.ts';
-import { loadParser } from '../sql/parse.ts';
+import type { Analyst } from './analyst.ts';
 import { loadBundle } from './bundles.ts';
+import { surroundingsOf } from './surroundings.ts';
 
 /** A bundle held against a database as it is now. */
 export interface Survey {
@@ -21,6 +24,7 @@ export interface Survey {
 
 export interface SurveyRequest {
   readonly control: Control;
+  readonly analyst: Analyst;
   readonly database: DatabaseConfig;
   readonly bundleId?: string | undefined;
   /** Beside those of the database's policy. */
@@ -29,7 +33,8 @@ export interface SurveyRequest {
 
 /**
  * Reads bundle and history, and plans what is pending. Reads only.
- * @throws AppError those of `loadBundle`, `ALLOWANCE_UNKNOWN`, `DATABASE_UNREACHABLE`
+ * @throws AppError those of `loadBundle`, of `Analyst` and of `surroundingsOf`, `ALLOWANCE_UNKNOWN`,
+ * `DATABASE_UNREACHABLE`
  */
 export async function survey(request: SurveyRequest): Promise<Survey> {
   return surveyBundle(request, await loadBundle(request.control, request.database, request.bundleId));
@@ -37,28 +42,43 @@ export async function survey(request: SurveyRequest): Promise<Survey> {
 
 /** As `survey`, for a bundle that is loaded. */
 export async function surveyBundle(request: SurveyRequest, bundle: Bundle): Promise<Survey> {
-  const { database } = request;
+  const { analyst, database } = request;
   const allowances = [...database.policy.allow, ...(request.allow ?? [])];
-  checkAllowances(allowances);
+  checkAllowances(allowances, analyst.rules);
+  const { catalogue, ...found } = await look(database, bundle);
+  const plan =
+    catalogue === null
+      ? makePlan({ bundle, ...found })
+      : await analyst.plan({ bundle, ...found, surroundings: await surroundingsOf(database, catalogue) });
+  return { bundle, ...found, plan: { ...plan, faults: allow(plan.faults, allowances) } };
+}
+
+/**
+ * What a database is now. Reads only.
+ * @param options `always`: read its catalogue also where nothing is pending
+ * @throws AppError `DATABASE_UNREACHABLE`
+ */
+export async function look(
+  database: DatabaseConfig,
+  bundle: Bundle,
+  { always = false }: { always?: boolean } = {},
+): Promise<Omit<Survey, 'bundle' | 'plan'> & { catalogue: Catalogue | null }> {
   const target = parseTarget(database.url);
-  const { history, serverVersion } = await withSession(
+  return withSession(
     target,
     { applicationName: 'switchback:survey', doing: 'reading the migration history' },
     async (session) => {
       const { rows } = await session.query<{ version: string }>(
         "select pg_catalog.current_setting('server_version') as version",
       );
-      return { history: await readHistory(session, target.schema), serverVersion: rows[0]?.version ?? '' };
+      const history = await readHistory(session, target.schema);
+      const comparison = compare(bundle, history, database.policy);
+      return {
+        history,
+        comparison,
+        serverVersion: rows[0]?.version ?? '',
+        catalogue: always || comparison.migrations.some(isPending) ? await readCatalogue(session) : null,
+      };
     },
   );
-  await loadParser();
-  const comparison = compare(bundle, history, database.policy);
-  const plan = makePlan({ bundle, history, comparison, serverVersion });
-  return {
-    bundle,
-    history,
-    comparison,
-    serverVersion,
-    plan: { ...plan, faults: allow(plan.faults, allowances) },
-  };
 }

@@ -1,3 +1,4 @@
+import type { Severity, Verdict } from '../analysis/violation.ts';
 import type { Allowance } from '../config.ts';
 import type { ErrorRecord } from '../errors.ts';
 import type { PreflightCheck } from './preflight.ts';
@@ -13,6 +14,18 @@ export interface LoggedMigration {
   readonly durationMs: number | null;
   readonly locks: readonly { readonly relation: string; readonly mode: string }[];
   readonly notices: readonly string[];
+  /** Null where the deployment ended before it was analysed. */
+  readonly verdict: Verdict | null;
+  /** What a rule found, but for opinions and what is safe; with the reason where it was allowed. */
+  readonly violations: readonly LoggedViolation[];
+}
+
+interface LoggedViolation {
+  readonly rule: string;
+  readonly severity: Severity;
+  readonly line: number;
+  readonly message: string;
+  readonly allowed: string | null;
 }
 
 /** The customer's migration log: what was done, why it may have been, what it did, and how to go back. */
@@ -28,8 +41,10 @@ export interface MigrationLog {
   readonly migrations: readonly LoggedMigration[];
   readonly warnings: readonly {
     readonly code: string;
+    readonly rule?: string;
     readonly migration: string | null;
     readonly message: string;
+    readonly allowed?: string;
   }[];
   readonly allowances: readonly Allowance[];
   readonly rollbackPlan: string;
@@ -71,7 +86,7 @@ export function toMarkdown(log: MigrationLog): string {
     `## Warnings and allowances\n\n${list([
       ...log.warnings.map(
         (warning) =>
-          `${warning.code}${warning.migration === null ? '' : ` in ${warning.migration}`}: ${warning.message}`,
+          `${warning.rule ?? warning.code}${warning.migration === null ? '' : ` in ${warning.migration}`}: ${warning.message}`,
       ),
       ...log.allowances.map(
         (allowed) =>
@@ -100,6 +115,7 @@ export function toMarkdown(log: MigrationLog): string {
 function migrationSection(migration: LoggedMigration): string {
   const facts = [
     migration.outcome,
+    ...(migration.verdict === null ? [] : [`verdict ${migration.verdict}`]),
     `${migration.statements.length} statement(s)`,
     `${migration.segments} segment(s)`,
     ...(migration.durationMs === null ? [] : [`${migration.durationMs} ms`]),
@@ -108,12 +124,18 @@ function migrationSection(migration: LoggedMigration): string {
   return [
     `### ${migration.name}\n\n${facts.join(', ')}`,
     list(migration.statements.map((statement) => `line ${statement.line}: \`${statement.summary}\``)),
+    ...(migration.violations.length === 0
+      ? []
+      : [`Violations:\n\n${list(migration.violations.map(violationLine))}`]),
     ...(migration.locks.length === 0
       ? []
       : [`Locks held:\n\n${list(migration.locks.map((lock) => `${lock.mode} on ${lock.relation}`))}`]),
     ...(migration.notices.length === 0 ? [] : [`Notices:\n\n${list(migration.notices)}`]),
   ].join('\n\n');
 }
+
+const violationLine = ({ rule, severity, line, message, allowed }: LoggedViolation): string =>
+  `line ${line}: ${severity}, ${rule}: ${message}${allowed === null ? '' : ` Allowed: ${allowed}`}`;
 
 const list = (items: readonly string[]): string =>
   items.length === 0 ? 'None.' : items.map((item) => `- ${item}`).join('\n');

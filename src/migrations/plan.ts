@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import type { JsonAnalysis } from '../analysis/reports/json.ts';
 import {
   dropsSessionLocks,
   makesTemporary,
@@ -10,11 +11,12 @@ import {
 import { SyntaxFault } from '../sql/parse.ts';
 import { lockedRelations, type RelationName } from '../sql/relations.ts';
 import { placeOf, type Statement, splitStatements } from '../sql/split.ts';
-import type { Comparison } from './compare.ts';
+import type { ComparedMigration, Comparison } from './compare.ts';
 import type { Fault } from './fault.ts';
 import type { History } from './history.ts';
 import type { Bundle, Migration } from './read.ts';
 import { cut, isEffective, runAlone, type Segment } from './segments.ts';
+import { faultsOf } from './violations.ts';
 
 export interface PlannedMigration {
   readonly name: string;
@@ -42,6 +44,8 @@ export interface Plan {
   readonly serverVersion: string;
   readonly migrations: readonly PlannedMigration[];
   readonly faults: readonly Fault[];
+  /** What the pending migrations do to the application; null where nothing is pending, or nobody asked. */
+  readonly analysis: JsonAnalysis | null;
   readonly createsHistory: boolean;
   /** Whether the journal is needed in the target. */
   readonly needsJournal: boolean;
@@ -50,32 +54,36 @@ export interface Plan {
 /** A file's text as it is sent: PostgreSQL knows no byte order mark. */
 export const textOf = (migration: Migration): string => migration.sql.toString('utf8').replace(/^\uFEFF/, '');
 
+/** Whether a deployment applies it. */
+export const isPending = ({ state }: Pick<ComparedMigration, 'state'>): boolean =>
+  state === 'pending' || state === 'interrupted' || state === 'rolled back';
+
 /** Makes the plan of all pending migrations. Pure: it needs `loadParser` to have run. */
 export function makePlan(input: {
   bundle: Bundle;
   history: History;
   comparison: Comparison;
   serverVersion: string;
+  analysis?: JsonAnalysis | null;
 }): Plan {
-  const { bundle, history, comparison, serverVersion } = input;
+  const { bundle, history, comparison, serverVersion, analysis = null } = input;
   const byName = new Map(bundle.migrations.map((migration) => [migration.name, migration]));
   const faults: Fault[] = [...comparison.faults];
-  const migrations = comparison.migrations
-    .filter(({ state }) => state === 'pending' || state === 'interrupted' || state === 'rolled back')
-    .flatMap(({ name, state, row }) => {
-      const migration = byName.get(name);
-      if (migration === undefined) return [];
-      const planned = planOne(migration, state === 'interrupted' ? (row?.id ?? null) : null);
-      faults.push(...planned.faults);
-      return [planned.migration];
-    });
+  const migrations = comparison.migrations.filter(isPending).flatMap(({ name, state, row }) => {
+    const migration = byName.get(name);
+    if (migration === undefined) return [];
+    const planned = planOne(migration, state === 'interrupted' ? (row?.id ?? null) : null);
+    faults.push(...planned.faults);
+    return [planned.migration];
+  });
   return {
     mode: 'atomic',
     bundle: bundle.id,
     fingerprint: fingerprint(bundle, history, serverVersion),
     serverVersion,
     migrations,
-    faults,
+    faults: [...faults, ...(analysis === null ? [] : faultsOf(analysis))],
+    analysis,
     createsHistory: !history.exists,
     needsJournal: migrations.some((migration) => migration.journalled),
   };

@@ -34,7 +34,7 @@ export function parse(text: string): RawStatement[] {
   if (text.trim() === '') return [];
   const bytes = Buffer.byteLength(text);
   return parseOrThrow(text).map(({ stmt, stmt_location: start = 0, stmt_len: length }) => ({
-    node: { ...stmt },
+    node: stmt as unknown as Node,
     start,
     end: length === undefined ? bytes : start + length,
   }));

@@ -1,6 +1,6 @@
 /** Splits a text of which parts do not parse, so that one bad statement does not hide the others. */
 import { parse, SyntaxFault } from './parse.ts';
-import { placeOf, type Statement, splitStatements } from './split.ts';
+import { Place, type Statement, splitStatements } from './split.ts';
 
 /** A part of a text that PostgreSQL's grammar does not know. */
 export interface Unparsable {
@@ -26,16 +26,17 @@ export function splitOrRecover(text: string): Split {
   }
   const statements: Statement[] = [];
   const unparsable: Unparsable[] = [];
+  const places = new Place(text);
   for (const { start, end } of pieces(text)) {
     const piece = text.slice(start, end);
     try {
       for (const statement of parse(piece).length === 0 ? [] : splitStatements(piece)) {
         const offset = start + statement.offset;
-        statements.push({ ...statement, offset, ...placeOf(text, offset) });
+        statements.push({ ...statement, offset, ...places.at(offset) });
       }
     } catch (error) {
       if (!(error instanceof SyntaxFault)) throw error;
-      const place = placeOf(text, start + firstOf(piece, error.position));
+      const place = places.at(start + firstOf(piece, error.position));
       unparsable.push({ message: error.message, text: piece.trim(), ...place });
     }
   }

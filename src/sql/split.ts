@@ -42,8 +42,19 @@ export function splitStatements(text: string): Statement[] {
 export const placeOf = (text: string, offset: number): { line: number; column: number } =>
   new Place(text).at(offset);
 
+/** Line and column of a character of a statement, in its file. */
+export function placeWithin(
+  { text, line, column }: Statement,
+  offset: number,
+): { line: number; column: number } {
+  const before = text.slice(0, offset);
+  const newline = before.lastIndexOf('\n');
+  if (newline === -1) return { line, column: column + codePoints(before) };
+  return { line: line + before.split('\n').length - 1, column: codePoints(before.slice(newline + 1)) + 1 };
+}
+
 /** Counts lines and columns once over a text, for offsets that grow. */
-class Place {
+export class Place {
   readonly #text: string;
   #line = 1;
   #lineStart = 0;

@@ -44,17 +44,20 @@ export function visitNodes(
   tree: unknown,
   visit: (kind: string, value: Readonly<Record<string, unknown>>) => unknown,
 ): void {
-  if (Array.isArray(tree)) {
-    for (const item of tree) visitNodes(item, visit);
-    return;
-  }
-  if (tree === null || typeof tree !== 'object') return;
-  for (const [key, value] of Object.entries(tree)) {
-    if (value === null || typeof value !== 'object') continue;
-    // Types begin with a capital, fields do not.
-    const isNode = key.charCodeAt(0) <= 90 && !Array.isArray(value);
-    if (isNode && visit(key, value as Readonly<Record<string, unknown>>) === false) continue;
-    visitNodes(value, visit);
+  // Expressions may be nested more deeply than the stack allows.
+  const pending: unknown[] = [tree];
+  while (pending.length > 0) {
+    const next = pending.pop();
+    if (next === null || typeof next !== 'object') continue;
+    const inside: unknown[] = [];
+    for (const [key, value] of Object.entries(next)) {
+      if (value === null || typeof value !== 'object') continue;
+      // Types begin with a capital, fields do not; a list's keys are digits.
+      const isNode = key >= 'A' && key <= 'Zz' && !Array.isArray(value);
+      if (isNode && visit(key, value as Readonly<Record<string, unknown>>) === false) continue;
+      inside.push(value);
+    }
+    for (const value of inside.reverse()) pending.push(value);
   }
 }
 

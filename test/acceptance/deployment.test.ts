@@ -296,7 +296,7 @@ describe('bad input is a clear error and changes nothing', () => {
         rmSync(path.join(place.migrations, '2_orders', 'migration.sql'));
       },
     ],
-    ['SQL that does not parse', 'STATEMENT_FAILED', () => place.write({ '1_typo': 'create tabel x ();' })],
+    ['SQL that does not parse', 'PLAN_HAS_VIOLATIONS', () => place.write({ '1_typo': 'create tabel x ();' })],
     [
       'a file that drops session locks',
       'MIGRATION_DROPS_LOCKS',

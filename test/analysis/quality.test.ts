@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Analysis } from '../../src/analysis/analyse.ts';
+import { type Analysis, analyse, type MigrationAnalysis } from '../../src/analysis/analyse.ts';
 import { assessQuality, type Criterion } from '../../src/analysis/quality.ts';
 import { type Violation, verdictOf, worst } from '../../src/analysis/violation.ts';
 import { loadParser } from '../../src/sql/parse.ts';
@@ -15,7 +15,11 @@ interface Written {
 }
 
 function assess(written: readonly Written[], criterion: Criterion['criterion']): Criterion {
-  const migrations = written.map(({ name, violations = [] }) => {
+  // What the files do is read from them; what is wrong with them is said here.
+  const read = analyse({
+    migrations: written.map(({ name, sql = '' }) => ({ name, sql: Buffer.from(sql), checksum: '' })),
+  }).migrations;
+  const migrations = written.map(({ name, violations = [] }, number): MigrationAnalysis => {
     const full = violations.map(
       (part): Violation => ({
         rule: 'a-rule',
@@ -29,7 +33,16 @@ function assess(written: readonly Written[], criterion: Criterion['criterion']):
         ...part,
       }),
     );
-    return { name, verdict: verdictOf(full), effects: [], violations: full, statements: [] };
+    const { divisions = [], foreignKeys = 0 } = read[number] ?? {};
+    return {
+      name,
+      verdict: verdictOf(full),
+      effects: [],
+      violations: full,
+      statements: [],
+      divisions,
+      foreignKeys,
+    };
   });
   const analysis: Analysis = {
     verdict: worst(migrations.map(({ verdict }) => verdict)),

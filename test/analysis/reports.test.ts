@@ -3,6 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { analyse } from '../../src/analysis/analyse.ts';
 import { defineRule } from '../../src/analysis/define-rule.ts';
+import { divisions } from '../../src/analysis/divisions.ts';
 import { toJson } from '../../src/analysis/reports/json.ts';
 import { type MarkdownOptions, toMarkdown } from '../../src/analysis/reports/markdown.ts';
 import { code, words } from '../../src/analysis/reports/markdown-text.ts';
@@ -49,6 +50,8 @@ function reportOf(written: readonly Written[], folder: readonly Partial<Violatio
         verdict: 'safe' as const,
         locks: [],
       })),
+      divisions: divisions(splitOrRecover(sql)),
+      foreignKeys: 0,
     };
   });
   const own = folder.map((part) => ({ ...aViolation, ...part }));

@@ -56,7 +56,8 @@ describe('every route', () => {
   });
 
   test('that changes something is closed to a token that only reads', async () => {
-    const changing = routes().filter((route) => route.method === 'POST');
+    // An analysis is asked for with a body, and changes nothing.
+    const changing = routes().filter(({ method, url }) => method === 'POST' && url !== '/api/analyses');
     expect(changing.length).toBeGreaterThanOrEqual(9);
     for (const { method, url } of changing) {
       const { status, body } = await ask(method, url, bearer('reader').authorization);

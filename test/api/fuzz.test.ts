@@ -31,6 +31,11 @@ const bodies: readonly [url: string, body: Record<string, unknown>][] = [
   ['/api/health-checks', {}],
   ['/api/alerts/test', {}],
   ['/api/bundles', {}],
+  [
+    '/api/analyses',
+    { sql: 'DROP TABLE a;', name: 'a', database: 'orders', notices: true, previousSchema: 'x' },
+  ],
+  ['/api/analyses', { migrations: [{ name: 'a', sql: 'SELECT 1;' }], only: ['a'], notices: false }],
 ];
 
 const hostile = fc.constantFrom<unknown>(

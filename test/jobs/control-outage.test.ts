@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openStore } from '../../src/backups/stores/index.ts';
 import { configSchema } from '../../src/config.ts';
 import { openControl } from '../../src/db/control/control.ts';
+import { openAnalyst } from '../../src/jobs/analyst.ts';
 import type { JobDependencies } from '../../src/jobs/dependencies.ts';
 import { prepareControl } from '../../src/jobs/prepare-control.ts';
 import { openQueue } from '../../src/jobs/queue.ts';
@@ -26,12 +27,14 @@ async function open(controlUrl: string, queueUrl: string): Promise<void> {
   const queue = await openQueue({ url: queueUrl, prefix: 'outage' });
   const store = await openStore({ type: 'file', directory });
   const config = { ...configSchema.parse({ worker: { shutdownGraceSeconds: 1 } }), file: null };
-  deps = { config, control, queue, store, log: pino({ level: process.env.TEST_LOG ?? 'silent' }) };
+  const log = pino({ level: process.env.TEST_LOG ?? 'silent' });
+  deps = { config, control, queue, store, analyst: await openAnalyst({ log }), log };
   shop = openWorkshop({ deps, controlUrl, queueUrl, prefix: 'outage' });
 }
 
 afterEach(async () => {
   await shop.close();
+  await deps.analyst.close();
   await deps.queue.close();
   await deps.control.close();
   await rm(directory, { recursive: true, force: true });

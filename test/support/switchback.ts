@@ -6,6 +6,7 @@ import { inject } from 'vitest';
 import { openStore } from '../../src/backups/stores/index.ts';
 import { type Config, configSchema } from '../../src/config.ts';
 import { openControl } from '../../src/db/control/control.ts';
+import { openAnalyst } from '../../src/jobs/analyst.ts';
 import type { JobDependencies } from '../../src/jobs/dependencies.ts';
 import { openQueue } from '../../src/jobs/queue.ts';
 import { createControlDatabase } from './control.ts';
@@ -43,13 +44,15 @@ export async function openSwitchback(
   });
   const store = await openStore(config.backups.store);
   const log = pino({ level: process.env.TEST_LOG ?? 'silent' });
+  const analyst = await openAnalyst({ log, rules: config.analysis.rules });
   return {
-    deps: { config, control, queue, store, log },
+    deps: { config, control, queue, store, analyst, log },
     controlUrl: database.url,
     queueUrl: options.queueUrl ?? database.url,
     prefix,
     directory,
     async close() {
+      await analyst.close();
       await queue.close();
       await control.close();
       await database.drop();

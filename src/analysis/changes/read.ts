@@ -22,17 +22,18 @@ import { readAlterTable } from './alter-table.ts';
 import { type Change, lockModes } from './change.ts';
 import { readCopy, readDelete, readInsert, readMerge, readSelect, readTruncate, readUpdate } from './data.ts';
 import * as objects from './objects.ts';
+import * as tables from './tables.ts';
 
 // The grammar's nodes are as many as its statements: the key of this table decides the type of what stands under it.
 type Reader = (node: never, schema: Schema) => Change[];
 
 const readers: Readonly<Record<string, Reader>> = {
   AlterTableStmt: readAlterTable,
-  CreateStmt: (node, schema) => objects.readCreateTable(node, schema),
+  CreateStmt: (node, schema) => tables.readCreateTable(node, schema),
   CreateForeignTableStmt: (node: CreateForeignTableStmt, schema) =>
-    objects.readCreateTable(node.base ?? {}, schema, 'foreign'),
-  CreateTableAsStmt: objects.readCreateTableAs,
-  IndexStmt: objects.readCreateIndex,
+    tables.readCreateTable(node.base ?? {}, schema, 'foreign'),
+  CreateTableAsStmt: tables.readCreateTableAs,
+  IndexStmt: tables.readCreateIndex,
   DropStmt: objects.readDrop,
   RenameStmt: objects.readRename,
   AlterObjectSchemaStmt: objects.readMove,
@@ -117,12 +118,15 @@ function readCreateSchema(node: CreateSchemaStmt, schema: Schema): Change[] {
   const name = node.schemaname ?? node.authrole?.rolename ?? '';
   // What is made in the same statement is made there.
   const { searchPath } = schema;
+  const known = schema.schemas.has(name);
   schema.searchPath = [name, ...searchPath];
+  schema.schemas.add(name);
   const within = (node.schemaElts ?? []).flatMap((element: Node) => {
     const [kind, value] = unwrap(element);
     return readNode(kind, value, schema);
   });
   schema.searchPath = searchPath;
+  if (!known) schema.schemas.delete(name);
   return [{ kind: 'createSchema', schema: name }, ...within];
 }
 

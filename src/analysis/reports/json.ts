@@ -18,6 +18,8 @@ export interface JsonReport {
   readonly basis: Analysis['basis'];
 }
 
+export type JsonAnalysis = Pick<JsonReport, 'verdict' | 'migrations' | 'violations' | 'basis'>;
+
 export interface JsonMigration {
   readonly name: string;
   readonly verdict: Verdict;
@@ -51,6 +53,12 @@ export interface JsonStatement {
 }
 
 export function toJson({ analysis, summary, quality }: Report, options: ReportOptions = {}): JsonReport {
+  const { basis, ...judged } = analysisToJson(analysis, options);
+  return { ...judged, summary, quality, basis };
+}
+
+/** The analysis alone, without what a report adds to it. */
+export function analysisToJson(analysis: Analysis, options: ReportOptions = {}): JsonAnalysis {
   const violations = (all: readonly Violation[]): JsonViolation[] => shown(all, options).map(toViolation);
   return {
     verdict: analysis.verdict,
@@ -58,8 +66,6 @@ export function toJson({ analysis, summary, quality }: Report, options: ReportOp
       toMigration(migration, violations(migration.violations)),
     ),
     violations: violations(analysis.violations),
-    summary,
-    quality,
     basis: { facts: analysis.basis.facts, previousSchema: analysis.basis.previousSchema },
   };
 }

@@ -1,4 +1,6 @@
+import { quoted } from '../context.ts';
 import { defineRule } from '../define-rule.ts';
+import { quotedTable } from '../phrases.ts';
 
 export const columnDefaultRemoved = defineRule({
   id: 'column-default-removed',
@@ -7,15 +9,22 @@ export const columnDefaultRemoved = defineRule({
   summary: 'The default of an existing NOT NULL column is removed',
   why: 'An INSERT that leaves the column out fails from then on. Prisma’s client fills in the defaults of its schema file by itself, but for `dbgenerated()` and `autoincrement()`; other writers (SQL of your own, other services) do not.',
   peers: ['online_migrations: change_column_default'],
-  on: ['dropDefault'],
-  check({ table, column }, context) {
-    const known = context.column(table, column);
-    if (context.isNewColumn(table, column) || known?.notNull !== true || known.defaultValue === null)
-      return null;
-    return {
-      table,
-      message: `An INSERT into ${context.name(table)} that leaves ${context.quote(column)} out fails from now on. Prisma's client leaves out only what its schema file gives to dbgenerated() or autoincrement().`,
-      remedy: `Make sure first that every writer gives ${context.quote(column)} a value.`,
-    };
+  checkMigration({ changes, schema }) {
+    return changes.flatMap(({ change, statement, existed }) => {
+      if (change.kind !== 'dropDefault' || !existed) return [];
+      // As the file leaves it: a default that is set again was only put aside.
+      const column = schema.tables.get(change.table)?.columns.get(change.column);
+      if (column?.notNull !== true || column.defaultValue !== null) return [];
+      const name = quoted(change.column);
+      return [
+        {
+          table: change.table,
+          line: statement.line,
+          column: statement.column,
+          message: `An INSERT into ${quotedTable(change.table, schema)} that leaves ${name} out fails from now on. Prisma's client leaves out only what its schema file gives to dbgenerated() or autoincrement().`,
+          remedy: `Make sure first that every writer gives ${name} a value.`,
+        },
+      ];
+    });
   },
 });

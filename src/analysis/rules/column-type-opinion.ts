@@ -36,7 +36,6 @@ export const columnTypeOpinion = defineRule({
     'online_migrations: add_column_json',
     'online_migrations: short_primary_key_type',
     'Bytebase: column: type-disallow-list',
-    'Bytebase: column: maximum-character-length',
     'Bytebase: index: primary-key-type-allowlist',
   ],
   on: ['createTable', 'addColumn'],

@@ -20,7 +20,7 @@ export const dataAndSchemaMixed = defineRule({
   effect: null,
   summary: 'Rows of existing tables and the schema are changed in one file',
   why: 'The two have opposite needs: a change of the schema wants to be short, since it locks tables; a change of rows takes as long as the rows are many. In one transaction the locks of the one last as long as the other.',
-  peers: ['strong_migrations: backfill (ActiveRecord inside DDL)', 'Bytebase: statement: dml-dry-run'],
+  peers: ['strong_migrations: backfill (ActiveRecord inside DDL)'],
   checkMigration({ changes }) {
     const write = changes.find(({ change, existed }) => existed && writing.has(change.kind));
     const shape = changes.find(({ change }) => shaping.has(change.kind));

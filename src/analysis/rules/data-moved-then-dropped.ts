@@ -8,7 +8,7 @@ export const dataMovedThenDropped = defineRule({
   effect: 'breaksOldVersion',
   summary: 'Data is copied out of a table into another one, and its source is dropped in the same migration',
   why: 'One step restructures several objects that depend on each other, and takes away what it started from: the old release, which still reads and writes the source, fails at once; what it writes during the copy is lost; and if the copy was wrong there is nothing to copy from again. Copy in one release, read from the new place in the next, drop the old one in a third.',
-  peers: ['customer: irreversible restructuring of several dependent objects'],
+  peers: [],
   checkMigration({ changes, schema }) {
     const name = (key: string): string => quotedTable(key, schema);
     const sources = new Map<string, string>();

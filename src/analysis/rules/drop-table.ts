@@ -13,7 +13,6 @@ export const dropTable = defineRule({
     'postgres-language-server: banDropTable',
     'Atlas: DS102',
     'pg-schema-diff: DELETES_DATA',
-    'Bytebase: table: drop-naming-convention',
     'Bytebase: schema.backward-compatibility',
     'online_migrations: drop_table_multiple_foreign_keys',
     'strong_migrations: create_table force',

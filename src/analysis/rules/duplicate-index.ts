@@ -6,11 +6,7 @@ export const duplicateIndex = defineRule({
   effect: null,
   summary: 'A new index over the same columns as an existing one',
   why: 'Each index is one more to write for every INSERT and most UPDATEs; a second one over the same columns helps no query.',
-  peers: [
-    'Bytebase: index: no-duplicate-column',
-    'Bytebase: index: total-number-limit',
-    'Bytebase: index: key-number-limit',
-  ],
+  peers: ['Bytebase: index: no-duplicate-column'],
   on: ['createIndex'],
   check({ table, columns, unique, partial, method, name }, context) {
     if (partial || columns.includes(null) || method !== 'btree') return null;

@@ -6,7 +6,7 @@ export const emptyMigration = defineRule({
   effect: null,
   summary: 'A file without any statement',
   why: 'It is applied and changes nothing. Often something was meant to be there.',
-  peers: ['Bytebase: builtin prior-backup check'],
+  peers: [],
   checkMigration: ({ statements, text }) =>
     statements.length === 0 && !/[^\s;]/.test(text.replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, ''))
       ? [

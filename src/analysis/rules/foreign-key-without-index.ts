@@ -1,5 +1,6 @@
 import { quoted } from '../context.ts';
 import { defineRule } from '../define-rule.ts';
+import { foreignKeysOf } from '../folder.ts';
 import { quotedColumns, quotedTable } from '../phrases.ts';
 
 export const foreignKeyWithoutIndex = defineRule({
@@ -11,20 +12,13 @@ export const foreignKeyWithoutIndex = defineRule({
   peers: ['eugene: E15', 'Bytebase: table: no-foreign-key'],
   checkMigration({ changes, schema }) {
     return changes.flatMap(({ change, statement }) => {
-      const added =
-        change.kind === 'addConstraint'
-          ? [change.constraint]
-          : change.kind === 'createTable'
-            ? change.constraints
-            : change.kind === 'addColumn'
-              ? change.column.constraints
-              : [];
+      const added = foreignKeysOf(change);
+      if (added.length === 0) return [];
       if (!('table' in change)) return [];
       const indexes = [...(schema.tables.get(change.table)?.indexes ?? [])].flatMap(
         (key) => schema.indexes.get(key) ?? [],
       );
       return added
-        .filter(({ kind }) => kind === 'foreign')
         .filter(({ columns }) =>
           indexes.every(
             (index) =>

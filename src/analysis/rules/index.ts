@@ -20,6 +20,7 @@ import { emptyMigration } from './empty-migration.ts';
 import { enumValueRemoved } from './enum-value-removed.ts';
 import { enumValueUsedTooEarly } from './enum-value-used-too-early.ts';
 import { explicitLock } from './explicit-lock.ts';
+import { faultySuppression } from './faulty-suppression.ts';
 import { foreignKeyScan } from './foreign-key-scan.ts';
 import { foreignKeyWithoutIndex } from './foreign-key-without-index.ts';
 import { historyDiffers } from './history-differs.ts';
@@ -82,6 +83,7 @@ export const rules: readonly Rule[] = [
   enumValueRemoved,
   enumValueUsedTooEarly,
   explicitLock,
+  faultySuppression,
   foreignKeyScan,
   foreignKeyWithoutIndex,
   historyDiffers,

@@ -1,4 +1,6 @@
+import { quoted } from '../context.ts';
 import { defineRule } from '../define-rule.ts';
+import { splitKey } from '../schema/schema.ts';
 
 export const lockOrder = defineRule({
   id: 'lock-order',
@@ -6,7 +8,7 @@ export const lockOrder = defineRule({
   effect: null,
   summary: 'Two migrations lock the same two tables in opposite order',
   why: 'Two transactions that take the same locks in opposite order can wait for each other for ever; PostgreSQL ends one of them (40P01). Two deployments never run at once, but the application’s transactions have an order of their own: choose one for all.',
-  peers: ['Bytebase: statement: merge-alter-table'],
+  peers: [],
   checkFolder({ migrations, isReported }) {
     const orders = new Map<string, string>();
     const found = [];
@@ -23,10 +25,15 @@ export const lockOrder = defineRule({
       found.push({
         migration: name,
         table: a,
-        message: `This migration locks ${a} before ${b}; ${orders.get(JSON.stringify([b, a]))} locks them the other way round.`,
+        message: `This migration locks ${shown(a)} before ${shown(b)}; ${orders.get(JSON.stringify([b, a]))} locks them the other way round.`,
         remedy: 'Give the statements the same order in both.',
       });
     }
     return found;
   },
 });
+
+function shown(key: string): string {
+  const { schema, name } = splitKey(key);
+  return schema === 'public' ? quoted(name) : `${quoted(schema)}.${quoted(name)}`;
+}

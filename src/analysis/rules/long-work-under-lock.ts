@@ -2,6 +2,7 @@ import type { Change } from '../changes/change.ts';
 import type { Context } from '../context.ts';
 import { defineRule, type Finding } from '../define-rule.ts';
 import type { Work } from '../estimate.ts';
+import { locksOf } from '../locks.ts';
 import { listed } from '../phrases.ts';
 import { volatileFunctions } from '../schema/volatility.ts';
 import { willNumber } from './new-column-rewrites.ts';
@@ -36,8 +37,15 @@ export const longWorkUnderLock = defineRule({
   check(change, context): Finding | null {
     const work = workOf(change, context);
     if (work === null) return null;
+    // What the change locks so itself is spoken of by its own rule.
+    const own = new Set(
+      locksOf(change, context.schema).flatMap(({ table, mode }) =>
+        mode === 'ACCESS EXCLUSIVE' ? table : [],
+      ),
+    );
     const held = [...context.transaction.held].filter(
-      ([, { mode, line }]) => mode === 'ACCESS EXCLUSIVE' && line < context.statement.line,
+      ([table, { mode, line }]) =>
+        mode === 'ACCESS EXCLUSIVE' && line < context.statement.line && !own.has(table),
     );
     const [first] = held;
     if (first === undefined) return null;

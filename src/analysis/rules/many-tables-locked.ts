@@ -1,6 +1,5 @@
 import { defineRule } from '../define-rule.ts';
 import { quotedTable } from '../phrases.ts';
-import { defaultPolicy } from '../policy.ts';
 
 export const manyTablesLocked = defineRule({
   id: 'many-tables-locked',
@@ -13,15 +12,16 @@ export const manyTablesLocked = defineRule({
     'online_migrations: multiple_foreign_keys',
     'eugene: W12',
   ],
-  checkMigration({ changes, schema }) {
+  checkMigration({ changes, schema, policy }) {
+    const limit = policy.thresholds.lockedTables;
     const tables = new Map<string, number>();
     for (const { locks, statement } of changes)
       for (const { table, mode } of locks)
         if (mode === 'ACCESS EXCLUSIVE' && !tables.has(table)) tables.set(table, statement.line);
-    if (tables.size <= defaultPolicy.thresholds.lockedTables) return [];
+    if (tables.size <= limit) return [];
     return [
       {
-        line: [...tables.values()][defaultPolicy.thresholds.lockedTables] ?? 1,
+        line: [...tables.values()][limit] ?? 1,
         message: `The file takes ACCESS EXCLUSIVE on ${tables.size} tables (${[...tables.keys()]
           .slice(0, 3)
           .map((key) => quotedTable(key, schema))

@@ -6,7 +6,7 @@ export const orderByNameDiffers = defineRule({
   effect: null,
   summary: 'Migrations whose order by name is not that of their dates',
   why: 'Migrations are applied in the order of their names. A name without a full 14-digit timestamp may sort before or after one of the same day, and Prisma’s releases sort `_` differently: by locale (before the digits) or by bytes (after them). On a new database the order may then be another than it was on the old ones.',
-  peers: ['Atlas: non-linear history', 'Bytebase: naming: fully-qualified'],
+  peers: ['Atlas: non-linear history'],
   checkFolder({ migrations, isReported }) {
     const found = [];
     for (const [number, { name }] of migrations.entries()) {

@@ -19,15 +19,19 @@ export const renameTable = defineRule({
   checkMigration({ changes, schema, number }) {
     return changes.flatMap(({ change, statement }) => {
       if (change.kind === 'renameSchema')
-        return [
-          {
-            line: statement.line,
-            column: statement.column,
-            message: `Every query of the old release that names the schema "${change.schema}" fails from now on.`,
-            remedy:
-              'Leave the schema where it is, or change the release and the schema in the same maintenance window.',
-          },
-        ];
+        return [...schema.tables.values()].every(
+          (table) => table.schema !== change.to || table.since === number,
+        )
+          ? []
+          : [
+              {
+                line: statement.line,
+                column: statement.column,
+                message: `Every query of the old release that names the schema "${change.schema}" fails from now on.`,
+                remedy:
+                  'Leave the schema where it is, or change the release and the schema in the same maintenance window.',
+              },
+            ];
       if (change.kind !== 'renameTable' && change.kind !== 'moveTable') return [];
       const old = splitKey(change.table);
       const key =

@@ -8,7 +8,7 @@ export const renameType = defineRule({
   summary: 'An enum or another type that existed before is renamed or dropped, and none takes its name',
   why: 'Prisma’s client casts the values of an enum to the type by its name (`$1::"Status"`): every such query of the old release fails as soon as the name is gone. Another type that takes the name in the same migration (as Prisma does to recreate an enum) keeps it working.',
   peers: ['Prisma: EnumValueRemoval'],
-  checkMigration({ changes, schema, number }) {
+  checkMigration({ changes, schema, number, facts }) {
     // Of a chain of renames only the first took the name from those who use it.
     const made = new Set(
       changes.flatMap(({ change }) => (change.kind === 'createType' ? [change.type] : [])),
@@ -18,7 +18,9 @@ export const renameType = defineRule({
       const { schema: inSchema, name } = splitKey(change.type);
       const renamed = schema.types.get(`${inSchema}.${change.to}`);
       if (made.has(change.type) || schema.types.has(change.type)) return [];
-      if (renamed !== undefined && renamed.since === number) return [];
+      // Made by this migration, or by an earlier one of the same deployment.
+      if (renamed !== undefined && (renamed.since === number || (facts !== null && renamed.since >= 0)))
+        return [];
       return [
         {
           line: statement.line,

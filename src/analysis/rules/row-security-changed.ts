@@ -6,11 +6,7 @@ export const rowSecurityChanged = defineRule({
   effect: null,
   summary: 'Row security of an existing table is switched, or privileges are revoked',
   why: 'With row security on, whoever is not the table’s owner sees and writes only the rows that a policy allows; without a policy none. Make the policies first, and try it as the application’s own role.',
-  peers: [
-    'pg-schema-diff: AUTHZ_UPDATE',
-    'Liquibase: SqlGrantWarn',
-    'Bytebase: statement: object-owner-check',
-  ],
+  peers: ['pg-schema-diff: AUTHZ_UPDATE', 'Liquibase: SqlGrantWarn'],
   on: ['setRowSecurity', 'privileges'],
   check(change, context) {
     if (change.kind === 'privileges')

@@ -14,12 +14,12 @@ export const triggerChanged = defineRule({
   on: ['createTrigger', 'dropTrigger', 'switchTrigger'],
   check(change, context) {
     if (context.isNew(change.table)) return null;
-    const verb =
-      change.kind === 'createTrigger'
-        ? 'is added to'
-        : change.kind === 'dropTrigger'
-          ? 'is taken from'
-          : 'is switched on';
+    const verb = {
+      createTrigger: 'is added to',
+      dropTrigger: 'is taken from',
+      switchTrigger:
+        change.kind === 'switchTrigger' && change.enabled ? 'is switched on at' : 'is switched off at',
+    }[change.kind];
     return {
       table: change.table,
       message: `A trigger ${verb} ${context.name(change.table)}: every write to it behaves differently from now on, also those of the old release.`,

@@ -75,6 +75,7 @@ const appliers: { readonly [K in ChangeKind]?: Apply<K> } = {
     if (known === undefined) return;
     const attached = { ...known, parents: [...known.parents, table] };
     schema.tables.set(partition, attached);
+    schema.hasChildren = true;
     if (parent !== undefined) takeOver(schema, attached, parent, all, since);
   },
   detachPartition: (schema, { table, partition }) => {
@@ -204,6 +205,7 @@ function createTable(schema: Schema, change: ChangeOf<'createTable'>, since: num
     parents,
   };
   schema.tables.set(table.key, table);
+  if (parents.length > 0) schema.hasChildren = true;
   // In a table without rows there is nothing to validate: NOT VALID is passed over.
   for (const constraint of inOrder(change.constraints))
     addConstraint(schema, table, { ...constraint, notValid: false }, since);

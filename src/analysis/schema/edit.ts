@@ -10,7 +10,7 @@ export const hasIndex = (kind: Constraint['kind']): boolean =>
 
 /** Partitions and children: what is done to the columns of a table is done to theirs. */
 export const childrenOf = (schema: Schema, key: string): Table[] =>
-  [...schema.tables.values()].filter(({ parents }) => parents.includes(key));
+  schema.hasChildren ? [...schema.tables.values()].filter(({ parents }) => parents.includes(key)) : [];
 
 export function dropTable(schema: Schema, key: string): void {
   const table = schema.tables.get(key);
@@ -28,7 +28,7 @@ export function dropReferences(
   key: string,
   affected: (referencedColumns: readonly string[]) => boolean,
 ): void {
-  for (const table of schema.tables.values())
+  for (const table of schema.referencing(key))
     for (const { name, references, referencedColumns } of table.constraints.values())
       if (references === key && affected(referencedColumns)) table.constraints.delete(name);
 }
@@ -47,11 +47,14 @@ export function moveTable(schema: Schema, from: string, to: string): void {
       ...child,
       parents: child.parents.map((parent) => (parent === from ? to : parent)),
     });
+  for (const { references } of table.constraints.values())
+    if (references !== null) schema.noteReference(to, references);
+  for (const { key } of schema.referencing(from)) schema.noteReference(key, to);
   patchReferences(schema, from, (constraint) => ({ ...constraint, references: to }));
 }
 
 function patchReferences(schema: Schema, key: string, patch: (constraint: Constraint) => Constraint): void {
-  for (const table of schema.tables.values())
+  for (const table of schema.referencing(key))
     for (const [name, constraint] of table.constraints)
       if (constraint.references === key) table.constraints.set(name, patch(constraint));
 }
@@ -162,6 +165,7 @@ export function addConstraint(schema: Schema, table: Table, constraint: NewConst
       : primaryKeyOf(schema, references);
   const made: Constraint = { name, kind, columns, valid, references, referencedColumns, expression, since };
   table.constraints.set(name, made);
+  if (references !== null) schema.noteReference(table.key, references);
   if (index !== undefined) moveIndex(schema, index.key, keyOf(table.schema, name));
   else if (hasIndex(kind)) {
     const unique = kind !== 'exclusion';
@@ -214,7 +218,8 @@ export function dropConstraint(schema: Schema, table: Table, name: string, casca
   if (hasIndex(kind)) dropIndex(schema, keyOf(table.schema, name));
   if (kind === 'notNull')
     for (const column of columns) patchColumn(schema, table.key, column, { notNull: false });
-  if (cascade && (kind === 'primary' || kind === 'unique'))
+  // A foreign key hangs on one index; where two would do, it is taken to hang on the one that stays.
+  if (cascade && (kind === 'primary' || kind === 'unique') && !isUnique(schema, table, columns))
     dropReferences(schema, table.key, (referenced) => sameSet(referenced, columns));
   for (const child of childrenOf(schema, table.key)) {
     const theirs = [...child.constraints.values()].find(
@@ -225,8 +230,14 @@ export function dropConstraint(schema: Schema, table: Table, name: string, casca
   }
 }
 
-const sameSet = (a: readonly string[], b: readonly string[]): boolean =>
-  a.length === b.length && a.every((name) => b.includes(name));
+const isUnique = (schema: Schema, table: Table, columns: readonly string[]): boolean =>
+  [...table.indexes].some((key) => {
+    const index = schema.indexes.get(key);
+    return index?.unique === true && !index.partial && sameSet(index.columns, columns);
+  });
+
+const sameSet = (a: readonly (string | null)[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((name) => name !== null && b.includes(name));
 
 export function dropType(schema: Schema, key: string): void {
   if (!schema.types.delete(key)) return;

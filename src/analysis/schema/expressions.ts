@@ -51,6 +51,6 @@ function mapFields(node: Node, change: (key: string, value: Fields) => Fields): 
 
 /** The last part of a name, where it is the one that is sought. */
 function withLast(parts: unknown, from: string, to: string): unknown {
-  if (!Array.isArray(parts) || strings(parts as Node[]).at(-1) !== from) return parts;
-  return [...parts.slice(0, -1), { String: { sval: to } }];
+  const nodes = Array.isArray(parts) ? (parts as Node[]) : [];
+  return strings(nodes).at(-1) === from ? [...nodes.slice(0, -1), { String: { sval: to } }] : parts;
 }

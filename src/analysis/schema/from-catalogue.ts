@@ -27,6 +27,9 @@ export function schemaFrom(catalogue: Catalogue, options: { defaultSchema: strin
   for (const table of catalogue.tables) {
     const made = tableFrom(table, own, expressions);
     schema.tables.set(made.key, made);
+    if (made.parents.length > 0) schema.hasChildren = true;
+    for (const { references } of made.constraints.values())
+      if (references !== null) schema.noteReference(made.key, references);
     for (const { name, columns, expressionColumns, unique, partial, valid } of table.indexes) {
       const key = keyOf(table.schema, name);
       // An index that is not valid holds nothing to be unique.

@@ -102,7 +102,8 @@ const isSame = (a: Constraint, b: Constraint): boolean =>
 const asWritten = (constraint: Constraint): NewConstraint => ({
   ...constraint,
   named: true,
-  notValid: !constraint.valid,
+  // What has no rows yet, or has been checked when it was attached, is valid.
+  notValid: false,
   enforced: true,
   usingIndex: null,
   index: null,

@@ -17,6 +17,10 @@ export class Schema {
   /** Where names without a schema are looked up and made; the first is where they are made. */
   searchPath: readonly string[];
   readonly defaultPath: readonly string[];
+  /** Whether any table has a parent; almost no schema has such tables, and looking for them costs a pass over all. */
+  hasChildren = false;
+  /** By the key of a table, those of the tables that have, or once had, a foreign key to it. */
+  readonly #referencing = new Map<string, Set<string>>();
   /**
    * Whether everything that exists is known: begun from nothing or from a catalogue, and nothing since that could not
    * be followed. Then a name that is not known does not exist.
@@ -33,6 +37,23 @@ export class Schema {
   /** The key of an object that a statement makes, whatever there is of that name elsewhere. */
   newKey(name: QualifiedName, temporary = false): string {
     return keyOf(temporary ? 'pg_temp' : (name.schema ?? this.#firstSchema()), name.name);
+  }
+
+  noteReference(from: string, to: string): void {
+    const known = this.#referencing.get(to);
+    if (known === undefined) this.#referencing.set(to, new Set([from]));
+    else known.add(from);
+  }
+
+  /** The tables that may have a foreign key to a table. */
+  referencing(key: string): Table[] {
+    return [...(this.#referencing.get(key) ?? [])].flatMap((from) => this.tables.get(from) ?? []);
+  }
+
+  /** What a session has set or made for itself ends with the file. */
+  endSession(): void {
+    this.searchPath = this.defaultPath;
+    for (const key of this.tables.keys()) if (key.startsWith('pg_temp.')) this.tables.delete(key);
   }
 
   /** The key of a relation that a statement names. */

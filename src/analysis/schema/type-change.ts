@@ -106,10 +106,12 @@ function changeOf(from: ColumnType, to: ColumnType, schema: Schema): TypeChange 
 }
 
 /** A domain stands for its type; one with constraints is checked for every row. */
-function baseOf(type: ColumnType, schema: Schema): { type: ColumnType; constrained: boolean } {
+function baseOf(type: ColumnType, schema: Schema, depth = 0): { type: ColumnType; constrained: boolean } {
   const known: UserType | undefined = schema.types.get(schema.typeKey(type));
-  if (known?.kind !== 'domain' || known.base === null || type.array) return { type, constrained: false };
-  const base = baseOf(known.base, schema);
+  // Domains cannot go round in a circle; a file that says so fails.
+  if (known?.kind !== 'domain' || known.base === null || type.array || depth > 10)
+    return { type, constrained: false };
+  const base = baseOf(known.base, schema, depth + 1);
   return { type: base.type, constrained: known.constrained || base.constrained };
 }
 

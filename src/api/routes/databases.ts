@@ -1,11 +1,13 @@
 import type { DatabaseConfig } from '../../config.ts';
 import type { Job } from '../../db/control/generated/client.ts';
 import { AppError } from '../../errors.ts';
-import { inspectDatabase, inspectMigration } from '../../jobs/inspect.ts';
+import { inspectDatabase } from '../../jobs/inspect.ts';
+import { inspectMigration } from '../../jobs/inspect-migration.ts';
 import type { App } from '../app.ts';
 import { callerOf, databaseFor, maySee } from '../authentication.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { keyOf, type Page, type PageRequest, toPage } from '../paging.ts';
+import { analysisOfMigration } from '../schemas/analysis.ts';
 import * as schemas from '../schemas/database.ts';
 import { jobState } from '../schemas/job.ts';
 import { plannedMigration as planned } from '../schemas/plan.ts';
@@ -91,7 +93,8 @@ export function databases(app: App, deps: ApiDependencies): void {
     schema: {
       tags,
       operationId: 'getMigration',
-      summary: 'Read one migration of a database: its text, and how it would be run',
+      summary:
+        'Read one migration of a database: its text, how it would be run, what it does, and what became of it',
       params: schemas.migrationParameter,
       response: { 200: schemas.migrationDetail },
     },
@@ -101,7 +104,13 @@ export function databases(app: App, deps: ApiDependencies): void {
       const found = await inspectMigration(deps, name, migration);
       if (found === null)
         throw new AppError('MIGRATION_NOT_FOUND', `${name} has no migration "${migration}".`, { migration });
-      return { ...found, planned: found.planned && planned.parse(found.planned), faults: [...found.faults] };
+      return {
+        ...found,
+        planned: found.planned && planned.parse(found.planned),
+        faults: [...found.faults],
+        analysis: found.analysis && analysisOfMigration.parse(found.analysis),
+        log: found.log && { ...found.log },
+      };
     },
   });
 }

@@ -1,6 +1,7 @@
 import type { App } from '../app.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { alerts } from './alerts.ts';
+import { analyses } from './analyses.ts';
 import { backups } from './backups.ts';
 import { bundles } from './bundles.ts';
 import { databases } from './databases.ts';
@@ -19,6 +20,7 @@ export type Routes = (app: App, deps: ApiDependencies) => void;
 export const routes: readonly Routes[] = [
   databases,
   bundles,
+  analyses,
   plans,
   deployments,
   backups,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { pageOf, pageQuery } from '../paging.ts';
+import { analysisOfMigration } from './analysis.ts';
 import { databaseName, jobState } from './job.ts';
 import { fault, plannedMigration } from './plan.ts';
 import { errorRecord } from './problem.ts';
@@ -53,6 +54,15 @@ export const migrationDetail = z
     sql: z.string().nullable().describe('Null where it is missing on disk'),
     planned: plannedMigration.nullable().describe('How it would be run; null where it is not pending'),
     faults: z.array(fault),
+    analysis: analysisOfMigration
+      .nullable()
+      .describe(
+        "What it does: with the database's figures where it is pending, else by its files alone; null where it is missing on disk",
+      ),
+    log: z
+      .looseObject({ deployment: z.string(), outcome: z.string() })
+      .nullable()
+      .describe('What the last deployment that began it saw: outcome, times, locks, what was allowed'),
   })
   .meta({ id: 'MigrationDetail' });
 

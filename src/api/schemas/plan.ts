@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { effects } from '../../jobs/analysis-tasks.ts';
 import { pageOf, pageQuery } from '../paging.ts';
+import { analysis } from './analysis.ts';
 import { allow, mode } from './deployment.ts';
 import { databaseName } from './job.ts';
 import { errorCode } from './problem.ts';
@@ -13,6 +15,10 @@ export const fault = z
     message: z.string(),
     line: z.int().optional(),
     column: z.int().optional(),
+    rule: z.string().optional().describe('Of a violation: the rule, by whose id it is allowed'),
+    effect: z.enum(effects).nullable().optional(),
+    table: z.string().nullable().optional(),
+    remedy: z.string().nullable().optional(),
     allowed: z.string().optional().describe('The reason for which it is allowed'),
   })
   .meta({ id: 'Fault', description: 'Something that warns, or stops a deployment unless allowed by name' });
@@ -51,6 +57,9 @@ export const planBody = z
     serverVersion: z.string(),
     migrations: z.array(plannedMigration),
     faults: z.array(fault),
+    analysis: analysis
+      .nullish()
+      .describe('What the pending migrations do to the application; null where nothing is pending'),
   })
   .meta({ id: 'PlanBody' });
 
