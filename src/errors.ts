@@ -136,11 +136,22 @@ export const catalogue = define({
   VERIFICATION_FAILED: { category: 'failed', title: 'The database is not as the plan says' },
   PROBE_FAILED: { category: 'failed', title: 'The application does not answer as it should' },
 
+  // Scratch databases
+  SCRATCH_DENIED: { category: 'unsafe', title: 'No scratch database may be made' },
+  SCHEMA_COPY_FAILED: { category: 'failed', title: 'The schema could not be copied' },
+
   // Backups
   BACKUP_FAILED: { category: 'failed', title: 'The backup failed' },
   BACKUP_UNREADABLE: { category: 'failed', title: 'The backup cannot be read back' },
   STORE_UNREACHABLE: { category: 'unavailable', title: 'The backup store cannot be reached' },
   STORE_FULL: { category: 'failed', title: 'The backup store is full' },
+
+  // The vault
+  VAULT_FULL: { category: 'unsafe', title: 'The vault would hold more than its limit' },
+  VAULT_CANNOT_KEEP: { category: 'unsafe', title: 'What a statement removes cannot be kept' },
+  VAULT_ENTRY_NOT_FOUND: { category: 'not-found', title: 'There is no such entry in the vault' },
+  VAULT_ENTRY_REMOVED: { category: 'conflict', title: 'The data of this vault entry is gone' },
+  VAULT_TARGET_MISSING: { category: 'conflict', title: 'There is nothing to put the kept data back into' },
 
   // Health and alerts
   CHECK_TIMEOUT: { category: 'timeout', title: 'A health check did not answer in time' },

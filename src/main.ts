@@ -2,6 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command, Option } from 'commander';
 import type { AnalyseOptions } from './cli/analyse.ts';
+import type { ProveOptions } from './cli/prove.ts';
 import { AppError } from './errors.ts';
 
 // Each verb is loaded when it is asked for: a report on a folder has no need of a server's libraries.
@@ -27,7 +28,7 @@ const program = new Command('switchback')
   .description('Deploys Prisma migrations to PostgreSQL: looked at first, backed up before, all or nothing.')
   .addHelpText(
     'after',
-    '\nExit codes: 0 done, 1 failed, 2 the configuration has faults. "analyse" has its own.',
+    '\nExit codes: 0 done, 1 failed, 2 the configuration has faults. "analyse" and "prove" have their own.',
   );
 for (const [name, description, load] of verbs)
   program
@@ -68,6 +69,30 @@ program
       const { loadParser } = await import('./sql/parse.ts');
       const [{ analyse }] = await Promise.all([import('./cli/analyse.ts'), loadParser()]);
       process.exitCode = await analyse(folder, options);
+    } catch (error) {
+      tell(error);
+      process.exitCode = 2;
+    }
+  });
+
+program
+  .command('prove')
+  .description('try the way back of each migration of a folder, in scratch databases')
+  .argument('<folder>', 'the migrations directory, or the project that has it')
+  .addOption(
+    new Option('--format <format>', 'how to print the result')
+      .choices(['terminal', 'json'])
+      .default('terminal'),
+  )
+  .option('--since <migration>', 'the first that is tried; those before it are only applied')
+  .option('--database-url <url>', 'a server to make the scratch databases on (default: an embedded one)')
+  .option('--write', 'put generated rollbacks that are proven beside their migrations, as rollback.sql')
+  .addHelpText('after', '\nExit codes: 0 all are proven, 10 one is not, 2 failed.')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .action(async (folder: string, options: ProveOptions) => {
+    try {
+      const { prove } = await import('./cli/prove.ts');
+      process.exitCode = await prove(folder, options);
     } catch (error) {
       tell(error);
       process.exitCode = 2;

@@ -1,0 +1,86 @@
+import { quoteLiteral } from '../db/quote.ts';
+import type { Session } from '../db/session.ts';
+
+/**
+ * What a migration may have set and what would change how our SQL is read, or values are written: all of it is ours
+ * while we work. Values as text have one form, whatever the session's.
+ */
+const ours: Readonly<Record<string, string>> = {
+  search_path: 'pg_catalog, pg_temp',
+  row_security: 'off',
+  standard_conforming_strings: 'on',
+  DateStyle: 'ISO, YMD',
+  IntervalStyle: 'postgres',
+  TimeZone: 'UTC',
+  extra_float_digits: '1',
+  bytea_output: 'hex',
+  lc_monetary: 'C',
+  xmlbinary: 'base64',
+  xmloption: 'content',
+  default_tablespace: '',
+  default_table_access_method: 'heap',
+  transform_null_equals: 'off',
+  array_nulls: 'on',
+  check_function_bodies: 'on',
+};
+
+/** Settings under which a function of ours makes text of values, as it stands in CREATE FUNCTION. */
+export const textSettings = [
+  'DateStyle',
+  'IntervalStyle',
+  'TimeZone',
+  'extra_float_digits',
+  'bytea_output',
+  'lc_monetary',
+  'xmlbinary',
+]
+  .map((name) => `set ${name} = ${quoteLiteral(ours[name] ?? '')}`)
+  .join(' ');
+
+const names = [...Object.keys(ours), 'session_authorization', 'role'];
+
+const readSql = `select n.name, pg_catalog.current_setting(n.name) as value
+   from pg_catalog.unnest(array[${names.map(quoteLiteral).join()}]::pg_catalog.text[]) as n(name)`;
+
+const setSql = [
+  'set local session authorization default',
+  'set local role none',
+  ...Object.entries(ours).map(
+    ([name, value]) => `set local ${name} = ${name === 'search_path' ? value : quoteLiteral(value)}`,
+  ),
+].join('; ');
+
+/**
+ * Works inside the session's open transaction as the connection's own role, with our own settings, and gives the
+ * migration its own back. An error leaves the settings to whoever rolls back.
+ */
+export async function asVault<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  const { rows } = await session.query<{ name: string; value: string }>(readSql);
+  await session.query(setSql);
+  const result = await work();
+  const before = new Map(rows.map(({ name, value }) => [name, value]));
+  const restore = names.map(
+    (name) => `pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(before.get(name) ?? '')}, true)`,
+  );
+  // One after the other: a SELECT list is evaluated in its order, and the role is the last.
+  await session.query(`select ${restore.join()}`);
+  return result;
+}
+
+/** Runs the work within a savepoint; if it fails, nothing of it is left and the transaction goes on. */
+export async function inSavepoint<T>(
+  session: Session,
+  work: () => Promise<T>,
+  keep: (result: T) => boolean = () => true,
+): Promise<T> {
+  await session.query('savepoint switchback_vault');
+  const back = 'rollback to savepoint switchback_vault; release savepoint switchback_vault';
+  try {
+    const result = await work();
+    await session.query(keep(result) ? 'release savepoint switchback_vault' : back);
+    return result;
+  } catch (error) {
+    if (session.alive) await session.query(back);
+    throw error;
+  }
+}

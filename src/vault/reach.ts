@@ -1,0 +1,92 @@
+import type { Session } from '../db/session.ts';
+
+export interface Reach {
+  /** Tables whose rows may change, by oid; of partitions only the table at the top. */
+  readonly tables: readonly number[];
+  /** Functions of triggers that write where their text does not say. */
+  readonly hidden: readonly string[];
+}
+
+/**
+ * Tables that a change of rows in the given ones can reach: through cascading foreign keys, child tables, views, rules,
+ * and triggers, as far as the text of their functions names tables.
+ */
+export async function reachOf(session: Session, from: readonly number[]): Promise<Reach> {
+  const found = new Set<number>();
+  const hidden = new Set<string>();
+  let open = [...from];
+  while (open.length > 0) {
+    for (const oid of open) found.add(oid);
+    const { rows } = await session.query<{ oid: number }>(neighboursSql, [open]);
+    const triggered = await triggerReach(session, open);
+    for (const name of triggered.hidden) hidden.add(name);
+    open = [...new Set([...rows.map(({ oid }) => oid), ...triggered.tables])].filter(
+      (oid) => !found.has(oid),
+    );
+  }
+  const { rows } = await session.query<{ oid: number }>(tablesSql, [[...found]]);
+  return { tables: rows.map(({ oid }) => oid), hidden: [...hidden].sort() };
+}
+
+/** A partition is left out where the table at its top is there: triggers are cloned from that one. */
+const tablesSql = `select c.oid from pg_class c where c.oid = any($1::oid[]) and c.relkind in ('r', 'p') and c.relpersistence <> 't'
+  and c.relnamespace <> 'pg_catalog'::regnamespace
+  and not (c.relispartition and exists (select from pg_partition_ancestors(c.oid) a where a.relid <> c.oid and a.relid = any($1::oid[])))
+  order by c.oid`;
+
+const neighboursSql = `
+  select k.conrelid as oid from pg_constraint k
+   where k.contype = 'f' and k.confrelid = any($1::oid[]) and (k.confdeltype in ('c', 'n', 'd') or k.confupdtype in ('c', 'n', 'd'))
+  union select h.inhrelid from pg_inherits h join pg_class c on c.oid = h.inhrelid where h.inhparent = any($1::oid[]) and not c.relispartition
+  union select d.refobjid from pg_rewrite r join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_class'::regclass
+   where r.ev_class = any($1::oid[])`;
+
+interface Routine {
+  readonly oid: number;
+  readonly name: string;
+  readonly identity: string;
+  readonly source: string;
+  readonly readable: boolean;
+}
+
+async function triggerReach(
+  session: Session,
+  tables: readonly number[],
+): Promise<{ tables: number[]; hidden: string[] }> {
+  const { rows: called } = await session.query<Routine>(
+    `select distinct ${routineSql} from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_language l on l.oid = p.prolang
+      where g.tgrelid = any($1::oid[]) and not g.tgisinternal and g.tgenabled <> 'D'`,
+    [tables],
+  );
+  if (called.length === 0) return { tables: [], hidden: [] };
+  const { rows: relations } = await session.query<{ oid: number; name: string }>(
+    "select oid, relname as name from pg_class where relkind in ('r', 'p', 'v') and relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)",
+  );
+  const { rows: routines } = await session.query<Routine>(
+    `select ${routineSql} from pg_proc p join pg_language l on l.oid = p.prolang where p.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`,
+  );
+  const reached = new Set<number>();
+  const hidden: string[] = [];
+  const seen = new Set<number>();
+  for (const queue = [...called]; queue.length > 0; ) {
+    const routine = queue.shift();
+    if (routine === undefined || seen.has(routine.oid)) continue;
+    seen.add(routine.oid);
+    if (!routine.readable || /\b(execute|truncate)\b/i.test(routine.source)) hidden.push(routine.identity);
+    const words = wordsOf(routine.source);
+    for (const { oid, name } of relations) if (words.has(name.toLowerCase())) reached.add(oid);
+    queue.push(...routines.filter(({ name }) => words.has(name.toLowerCase())));
+  }
+  return { tables: [...reached], hidden };
+}
+
+const routineSql = `p.oid, p.proname as name, p.oid::regprocedure::text as identity, p.prosrc as source,
+  l.lanname in ('sql', 'plpgsql') and p.prosrc <> '' as readable`;
+
+/** Quoted names whole, and everything that looks like a name. */
+const wordsOf = (source: string): ReadonlySet<string> =>
+  new Set(
+    [...source.matchAll(/"((?:[^"]|"")+)"|[\p{L}_][\p{L}\p{N}_$]*/gu)].map(([word, quoted]) =>
+      (quoted?.replaceAll('""', '"') ?? word).toLowerCase(),
+    ),
+  );

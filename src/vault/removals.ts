@@ -1,0 +1,57 @@
+/** What a statement removes, in the vault's words: whoever reads statements derives it from them. */
+
+/** As it is written: without a schema, it is looked for along the session's search_path. */
+export interface WrittenName {
+  readonly schema: string | null;
+  readonly name: string;
+}
+
+export type Removal =
+  /** `DROP TABLE`, of nothing but tables. Saving takes the statement's place: it is not to be run any more. */
+  | { readonly kind: 'dropTables'; readonly sql: string; readonly tables: readonly WrittenName[] }
+  /** Any other DROP that can take tables, columns or sequences with it: SCHEMA, TYPE, DOMAIN, EXTENSION, OWNED, SEQUENCE. */
+  | { readonly kind: 'drop'; readonly sql: string }
+  /** `ALTER TABLE … DROP COLUMN`: all of one statement and one table together. */
+  | { readonly kind: 'dropColumns'; readonly table: WrittenName; readonly columns: readonly string[] }
+  /** A column that is narrowed or gets another type; with `labels`, only its rows that have one of them. */
+  | {
+      readonly kind: 'values';
+      readonly table: WrittenName;
+      readonly columns: readonly string[];
+      readonly labels?: readonly string[];
+    }
+  /** `TRUNCATE`, and a DELETE of everything: the tables are copied. */
+  | {
+      readonly kind: 'rows';
+      readonly tables: readonly WrittenName[];
+      readonly cascade: boolean;
+      readonly restartsSequences: boolean;
+    }
+  /** `INSERT`, `UPDATE`, `DELETE`, `MERGE`, `COPY`: row triggers write down what it does to these and to what they reach. */
+  | { readonly kind: 'changes'; readonly tables: readonly WrittenName[] }
+  /** `setval`, `ALTER SEQUENCE … RESTART`. */
+  | { readonly kind: 'sequence'; readonly sequence: WrittenName }
+  /** A DO block, a CALL, a function: tried first, to see what it does. `tables` are those that its text shows it writes to. */
+  | { readonly kind: 'opaque'; readonly sql: string; readonly tables: readonly WrittenName[] };
+
+export interface VaultContext {
+  /** The deployment or the rollback that removes. */
+  readonly operation: string;
+  readonly migration: string;
+  /** 1-based number of the statement in the file. */
+  readonly statement: number;
+  readonly retentionDays: number;
+  /** All that the vault may hold in this database; null for no limit. */
+  readonly limitBytes: number | null;
+}
+
+export interface Saved {
+  /** Ids of the entries made so far. */
+  readonly entries: readonly string[];
+  /** Whether the statement has been carried out by this, so that it must not be run. */
+  readonly replaces: boolean;
+  /** After the statement, in the same transaction. */
+  after(): Promise<void>;
+  /** As the last of the transaction, before COMMIT; the transaction's deferred constraints are checked by it. */
+  atEnd(): Promise<void>;
+}

@@ -1,0 +1,162 @@
+import type { Session } from '../db/session.ts';
+import { inVault, type VaultEntry } from './entry.ts';
+import { type Conflict, listConflicts } from './list.ts';
+import { leaveInserts, type Net, readNet, removedRows, undoInserts, undoUpdates } from './restore-changes.ts';
+import { undoOneByOne } from './restore-one-by-one.ts';
+import { insertRows, isIn, leaveOrphans, type RowSource } from './restore-rows.ts';
+import { restoreSequence } from './restore-sequence.ts';
+import { restoreValues } from './restore-values.ts';
+import { vaultSchema } from './schema.ts';
+import type { Table } from './table.ts';
+import { findTarget, missing, prepareTargets, readForeignKeys, type TableName } from './target.ts';
+import type { Reason, Source, Unfit, Work } from './work.ts';
+
+export interface RestoreOutcome {
+  readonly id: string;
+  readonly kind: VaultEntry['kind'];
+  readonly schema: string;
+  readonly table: string;
+  /** Rows that were put back, taken out, or given their old values. */
+  readonly restored: number;
+  /** Rows that needed nothing. */
+  readonly present: number;
+  /** How many were left as they are now, by reason. All of them are in the vault's list. */
+  readonly conflicts: Readonly<Partial<Record<Exclude<Reason, 'present'>, number>>>;
+  readonly examples: readonly Conflict[];
+}
+
+/** One attempt to put entries back: statement after statement, the last one first. */
+export class RestoreAttempt {
+  readonly #session: Session;
+  readonly #work: Work;
+  readonly #fresh: ReadonlySet<string>;
+  readonly #targets = new Map<string, Table>();
+  readonly #nets = new Map<string, Net>();
+  /** Tables to which rows that are put back may point. */
+  readonly #parents = new Set<number>();
+  readonly unfit: Unfit[] = [];
+  readonly #counts = new Map<string, Partial<Record<Reason, number>>>();
+  #finish: () => Promise<void> = async () => {};
+
+  constructor(session: Session, work: Work, fresh: ReadonlySet<string>) {
+    this.#session = session;
+    this.#work = work;
+    this.#fresh = fresh;
+  }
+
+  async prepare(entries: readonly VaultEntry[], into: ReadonlyMap<string, TableName>): Promise<void> {
+    const session = this.#session;
+    for (const entry of entries)
+      if (entry.kind !== 'sequence')
+        this.#targets.set(entry.id, await findTarget(session, entry, into.get(entry.id)));
+    const tables = new Map([...this.#targets.values()].map((table) => [table.oid, table]));
+    this.#finish = await prepareTargets(session, [...tables.values()]);
+    for (const entry of entries) {
+      if (entry.kind !== 'changes') continue;
+      const net = await readNet(session, entry, this.#target(entry));
+      if (net !== null) this.#nets.set(entry.id, net);
+    }
+    const sources = entries.map((entry) => this.#rows(entry)).filter((source) => source !== null);
+    await leaveOrphans(session, sources, this.#work);
+    for (const { target } of sources)
+      for (const { parent } of await readForeignKeys(session, target.oid, 'of')) this.#parents.add(parent);
+  }
+
+  async finish(): Promise<void> {
+    await this.#finish();
+    for (const { relation } of this.#nets.values()) await this.#session.query(`drop table ${relation}`);
+  }
+
+  /** Rows first that others may point to, then values, then what is to go. */
+  async group(entries: readonly VaultEntry[]): Promise<RestoreOutcome[]> {
+    const restored = new Map<string, number>();
+    const add = (id: string, count: number): void => void restored.set(id, (restored.get(id) ?? 0) + count);
+    const work = this.#work;
+    for (const entry of entries) {
+      const rows = this.#rows(entry);
+      if (rows === null) continue;
+      add(entry.id, await insertRows(rows, work));
+      if ([...this.#parents].some((table) => isIn(rows.target, table)))
+        this.unfit.push(...(await work.unfit(rows)));
+      await this.#conclude(entry, rows);
+    }
+    for (const entry of entries) {
+      const undone = await this.#values(entry);
+      if (undone === null) continue;
+      add(entry.id, undone.restored);
+      await this.#conclude(entry, undone.source);
+    }
+    const nets = entries.flatMap(({ id }) => this.#nets.get(id) ?? []);
+    for (let taken = 1; taken > 0; ) {
+      taken = 0;
+      for (const net of nets) {
+        const count = await undoInserts(this.#session, net, work);
+        add(net.entry.id, count);
+        taken += count;
+      }
+    }
+    for (const net of nets) await this.#conclude(net.entry, await leaveInserts(net, work));
+    const outcomes: RestoreOutcome[] = [];
+    for (const entry of entries) {
+      await this.#sequences(entry);
+      outcomes.push(await this.#outcome(entry, restored.get(entry.id) ?? 0));
+    }
+    return outcomes;
+  }
+
+  #target(entry: VaultEntry): Table {
+    const table = this.#targets.get(entry.id);
+    if (table === undefined) throw missing(entry, `${entry.schema}.${entry.table}`);
+    return table;
+  }
+
+  #rows(entry: VaultEntry): RowSource | null {
+    const net = this.#nets.get(entry.id);
+    if (net !== undefined) return removedRows(net);
+    if ((entry.kind !== 'table' && entry.kind !== 'rows') || entry.relation === null) return null;
+    const columns = (entry.facts.columns ?? []).map(({ name }) => name);
+    return {
+      entry: entry.id,
+      target: this.#target(entry),
+      columns: columns.filter((name) => !this.#isVirtual(entry, name)),
+      sql: `(select v.ctid as " at", v.* from ${inVault(entry.relation)} v)`,
+    };
+  }
+
+  #isVirtual(entry: VaultEntry, name: string): boolean {
+    return entry.facts.columns?.some((column) => column.name === name && column.generated) === true;
+  }
+
+  async #values(entry: VaultEntry): Promise<{ source: Source; restored: number } | null> {
+    if (entry.kind === 'column' || entry.kind === 'values' || entry.kind === 'label')
+      return restoreValues(this.#session, entry, this.#target(entry), this.#fresh.has(entry.id), this.#work);
+    if (entry.kind !== 'changes') return null;
+    const net = this.#nets.get(entry.id);
+    return net === undefined
+      ? undoOneByOne(this.#session, entry, this.#target(entry), this.#work)
+      : undoUpdates(this.#session, net, this.#work);
+  }
+
+  async #conclude(entry: VaultEntry, source: Source): Promise<void> {
+    const counts = { ...this.#counts.get(entry.id) };
+    for (const [reason, count] of Object.entries(await this.#work.conclude(source)) as [Reason, number][])
+      counts[reason] = (counts[reason] ?? 0) + count;
+    this.#counts.set(entry.id, counts);
+  }
+
+  async #sequences(entry: VaultEntry): Promise<void> {
+    for (const fact of entry.facts.sequences ?? []) {
+      const found = await restoreSequence(this.#session, fact, this.#targets.get(entry.id) ?? null);
+      if (!found && entry.kind === 'sequence') throw missing(entry, `${fact.schema}.${fact.name}`);
+    }
+  }
+
+  async #outcome(entry: VaultEntry, restored: number): Promise<RestoreOutcome> {
+    const { present = 0, ...conflicts } = this.#counts.get(entry.id) ?? {};
+    await this.#session.query(`update ${vaultSchema}.entry set state = 'restored' where id = $1`, [entry.id]);
+    const { id, kind, schema, table } = entry;
+    const some = Object.keys(conflicts).length > 0;
+    const examples = some ? await listConflicts(this.#session, id, 20) : [];
+    return { id, kind, schema, table, restored, present, conflicts, examples };
+  }
+}

@@ -1,0 +1,128 @@
+import type { Session } from '../db/session.ts';
+import { AppError } from '../errors.ts';
+import type { VaultEntry } from './entry.ts';
+import { readTable, resolve, type Table } from './table.ts';
+
+export interface TableName {
+  readonly schema: string;
+  readonly name: string;
+}
+
+/**
+ * The table into which an entry goes back: the one of its name, or for a partition that is not there any more the
+ * table at the top.
+ * @throws AppError `VAULT_TARGET_MISSING`
+ */
+export async function findTarget(
+  session: Session,
+  entry: VaultEntry,
+  into: TableName | undefined,
+): Promise<Table> {
+  const own = { schema: entry.schema, name: entry.table };
+  for (const name of into === undefined ? [own, entry.facts.root ?? own] : [into]) {
+    const oid = await resolve(session, name);
+    const table = oid === null ? null : await readTable(session, oid);
+    if (table !== null && (table.kind === 'r' || table.kind === 'p')) return table;
+  }
+  const { schema, name } = into ?? own;
+  throw missing(entry, `${schema}.${name}`);
+}
+
+export const missing = (entry: VaultEntry, what: string): AppError =>
+  new AppError(
+    'VAULT_TARGET_MISSING',
+    `${what} is not there, so that what entry ${entry.id} keeps of ${entry.schema}.${entry.table} cannot be put back. Nothing changed. Make it again first.`,
+    { id: entry.id, missing: what },
+  );
+
+/** For SQL: without child tables, whose rows have entries of their own. */
+export const onlyOf = ({ kind, sql }: Table): string => (kind === 'p' ? sql : `only ${sql}`);
+
+/**
+ * Makes tables ready to take rows back: their triggers and rules would act on what is old, their foreign keys are looked
+ * at when all rows are there. Returns what undoes it, and checks the foreign keys.
+ */
+export async function prepareTargets(
+  session: Session,
+  tables: readonly Table[],
+): Promise<() => Promise<void>> {
+  // PostgreSQL changes no table for which checks are still waiting.
+  await session.query('set constraints all immediate');
+  const { rows } = await session.query<{ before: string | null; check: string | null; after: string | null }>(
+    preparationsSql,
+    [tables.map(({ oid }) => oid)],
+  );
+  const checks = rows.flatMap(({ check }) => (check === null ? [] : [check]));
+  for (const { before } of rows) if (before !== null) await session.query(before);
+  if (checks.length > 0) await session.query(`set constraints ${checks.join()} deferred`);
+  return async () => {
+    if (checks.length > 0) await session.query(`set constraints ${checks.join()} immediate`);
+    for (const { after } of rows) if (after !== null) await session.query(after);
+  };
+}
+
+const state = (column: string): string =>
+  `case ${column} when 'R' then 'enable replica' when 'A' then 'enable always' else 'enable' end`;
+
+const preparationsSql = `
+  with recursive tree(oid) as (
+    select unnest($1::oid[]) union select h.inhrelid from tree t join pg_inherits h on h.inhparent = t.oid join pg_class c on c.oid = h.inhrelid and c.relispartition),
+  keys(oid, parent) as (
+    select k.oid, k.conparentid from pg_constraint k where k.conrelid = any($1::oid[]) and k.contype = 'f'
+    union select k.oid, k.conparentid from keys join pg_constraint k on k.oid = keys.parent)
+  select format('alter table only %s disable trigger %I', g.tgrelid::regclass, g.tgname) as before, null as check,
+         format('alter table only %s %s trigger %I', g.tgrelid::regclass, ${state('g.tgenabled')}, g.tgname) as after
+    from tree join pg_trigger g on g.tgrelid = tree.oid where not g.tgisinternal and g.tgenabled <> 'D'
+  union all
+  select format('alter table only %s disable rule %I', r.ev_class::regclass, r.rulename), null,
+         format('alter table only %s %s rule %I', r.ev_class::regclass, ${state('r.ev_enabled')}, r.rulename)
+    from tree join pg_rewrite r on r.ev_class = tree.oid where r.ev_enabled <> 'D'
+  union all
+  select format('alter table only %s no force row level security', c.oid::regclass), null, format('alter table only %s force row level security', c.oid::regclass)
+    from tree join pg_class c on c.oid = tree.oid where c.relforcerowsecurity
+  union all
+  select case when not k.condeferrable then format('alter table %s alter constraint %I deferrable', k.conrelid::regclass, k.conname) end, format('%I.%I', n.nspname, k.conname),
+         case when not k.condeferrable then format('alter table %s alter constraint %I not deferrable', k.conrelid::regclass, k.conname) end
+    from pg_constraint k join pg_namespace n on n.oid = k.connamespace
+   where k.oid in (select oid from keys) and k.conparentid = 0
+     and coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
+  union all
+  -- PostgreSQL refuses to change rows of a published table by which a subscriber could not find them.
+  select format('alter table only %s replica identity full', c.oid::regclass), null,
+         format('alter table only %s replica identity %s', c.oid::regclass, case c.relreplident when 'n' then 'nothing' else 'default' end)
+    from tree join pg_class c on c.oid = tree.oid and c.relkind = 'r'
+   where (c.relreplident = 'n' or (c.relreplident = 'd' and not exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary)))
+     and exists (select from pg_publication_tables t where (t.schemaname, t.tablename) in
+       (select n.nspname, a.relname from tree o join pg_class a on a.oid = o.oid join pg_namespace n on n.oid = a.relnamespace))  union all
+  select format('alter table %s alter column %I set generated by default', a.attrelid::regclass, a.attname), null,
+         format('alter table %s alter column %I set generated always', a.attrelid::regclass, a.attname)
+    from pg_attribute a where a.attrelid = any($1::oid[]) and a.attidentity = 'a'`;
+
+export interface ForeignKey {
+  readonly name: string;
+  readonly table: number;
+  readonly parent: number;
+  /** For SQL. */
+  readonly tableSql: string;
+  readonly parentSql: string;
+  readonly columns: readonly string[];
+  readonly parentColumns: readonly string[];
+}
+
+/** Foreign keys of a table, or to it. Those of partitions stand for themselves only in the table at the top. */
+export async function readForeignKeys(
+  session: Session,
+  oid: number,
+  which: 'of' | 'to',
+): Promise<ForeignKey[]> {
+  const { rows } = await session.query<ForeignKey>(
+    `select k.conname as name, k.conrelid as table, k.confrelid as parent, k.conrelid::regclass::text as "tableSql", k.confrelid::regclass::text as "parentSql",
+       (select json_agg(a.attname order by u.n) from unnest(k.conkey) with ordinality u(attnum, n) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum) as columns,
+       (select json_agg(a.attname order by u.n) from unnest(k.confkey) with ordinality u(attnum, n) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum) as "parentColumns"
+      from pg_constraint k where ${which === 'of' ? 'k.conrelid' : 'k.confrelid'} = $1 and k.contype = 'f'
+        and (k.conparentid = 0 or not exists (select from pg_constraint p where p.oid = k.conparentid and ${which === 'of' ? 'p.conrelid' : 'p.confrelid'} = $1))
+      order by k.oid`,
+    [oid],
+  );
+  return rows;
+}
