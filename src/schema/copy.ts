@@ -4,6 +4,7 @@ import { quoteLiteral } from '../db/quote.ts';
 import { type Session, withSession } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
+import { readState } from './difference.ts';
 import { type DumpEntry, dumpSchema, entriesOf, staysBehind } from './dump.ts';
 import {
   compareFingerprints,
@@ -11,7 +12,7 @@ import {
   type FingerprintOptions,
   readFingerprint,
 } from './fingerprint.ts';
-import { readModel } from './model.ts';
+import { renameNotNulls } from './not-null-names.ts';
 import { createScratch, type Scratch, type ScratchOptions } from './scratch.ts';
 import { planBetween } from './statements.ts';
 
@@ -131,15 +132,19 @@ const withoutLimits = (sql: string): string => sql.replace(/^SET \w+_timeout = 0
 /** What pg-delta knows of, but a copy must not have. */
 const beyond = ['eventTrigger', 'publication', 'publicationRel', 'publicationSchema', 'role', 'membership'];
 
-async function stepsByDifference(options: CopyOptions): Promise<Steps> {
-  const { source, scratch, applicationName } = options;
-  const sessions = { applicationName, doing: 'copying a schema' };
-  const read = (target: Target) => withSession(target, sessions, (session) => readModel(session, []));
-  const [from, to] = await Promise.all([read(scratch.target), read(source)]);
-  const { statements, unsupported } = planBetween(from, to, beyond);
+async function stepsByDifference({ source, scratch, applicationName }: CopyOptions): Promise<Steps> {
+  const [from, to] = await Promise.all([
+    readState(scratch.target, { applicationName }),
+    readState(source, { applicationName }),
+  ]);
+  const { statements, unsupported, drops } = planBetween(from.model, to.model, beyond);
+  const differences = compareFingerprints(from.fingerprint, to.fingerprint);
   return {
     by: 'difference',
-    steps: statements.map((sql) => ({ object: objectOf(sql), sql })),
+    steps: [...statements, ...renameNotNulls(differences, from, to, drops)].map((sql) => ({
+      object: objectOf(sql),
+      sql,
+    })),
     left: unsupported.map((reason) => ({ object: 'schema', reason })),
   };
 }

@@ -173,7 +173,7 @@ describe('a backup', () => {
   test('whose server session is ended in the middle fails and leaves nothing', async () => {
     const ending = pausingStore(async () => {
       await run(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'switchback:backup:test'",
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'switchback:backup:test' and datname = current_database()",
       );
     });
     await expect(createBackup(request({ store: ending }))).rejects.toMatchObject({ code: 'BACKUP_FAILED' });

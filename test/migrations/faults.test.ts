@@ -204,7 +204,7 @@ test('a backend that is ended in mid-migration: the next deployment goes on', as
         if (event.type === 'step' && event.step.statement === 4)
           void rowsOf(
             url,
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'switchback:test'",
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'switchback:test' and datname = current_database()",
           );
       },
     }),

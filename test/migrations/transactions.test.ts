@@ -40,7 +40,7 @@ async function endBackendAt(statement: string, deploying: Promise<unknown>): Pro
       (
         await rowsOf(
           database.url,
-          `select pg_terminate_backend(pid) from pg_stat_activity where query like '%${statement}%' and state = 'active' and pid <> pg_backend_pid()`,
+          `select pg_terminate_backend(pid) from pg_stat_activity where query like '%${statement}%' and state = 'active' and datname = current_database() and pid <> pg_backend_pid()`,
         )
       ).length > 0,
     { what: statement },
