@@ -7,8 +7,9 @@ import { deploy200 } from './deploy-200.ts';
 import { enqueue } from './enqueue.ts';
 import { memory } from './memory.ts';
 import { sse } from './sse.ts';
+import { vault } from './vault.ts';
 
-const benches = [deploy200, enqueue, sse, memory, backup, analyse] as const;
+const benches = [deploy200, enqueue, sse, memory, backup, analyse, vault] as const;
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));

@@ -78,7 +78,7 @@ export interface NewEntry {
   readonly keyColumns?: readonly string[] | null;
   readonly relation: string | null;
   readonly facts: EntryFacts;
-  /** An estimate where counting would mean reading the table; else counted by `record`. */
+  /** Where it is known, or estimated, without reading the relation; else counted by `record`. */
   readonly rows?: number;
 }
 

@@ -44,7 +44,9 @@ export async function copyValues(
   const rest = table.columns.filter(({ name, generated }) => !without.includes(name) && generated === '');
   const from = `from ${table.kind === 'p' ? '' : 'only '}${table.sql}${condition === '' ? '' : ` where ${condition}`}`;
   const sql = key === null ? withoutKey(rest, columns, from) : withKey(table, key, columns, from);
-  await readingAll(session, table, () => session.query(`create table ${inVault(relation)} as ${sql}`));
+  const { rowCount } = await readingAll(session, table, () =>
+    session.query(`create table ${inVault(relation)} as ${sql}`),
+  );
   const facts: EntryFacts = {
     columns: columns.map(({ name, type, notNull }) => ({ name, type, notNull, generated: false })),
     root: table.root,
@@ -60,6 +62,7 @@ export async function copyValues(
     keyColumns: key,
     relation,
     facts,
+    rows: rowCount,
   };
 }
 

@@ -93,12 +93,21 @@ export async function copyTable(
     .map((column) => `${keptValue(column)} as ${quoteIdentifier(column.name)}`);
   // Of a partitioned table the rows are in its partitions; those of child tables are saved with these.
   const only = table.kind === 'p' ? '' : 'only ';
-  await readingAll(session, table, () =>
+  const { rowCount } = await readingAll(session, table, () =>
     session.query(`create table ${inVault(relation)} as select ${columns.join()} from ${only}${table.sql}`),
   );
   return record(
     session,
-    { id, kind, schema: table.schema, table: table.name, relation, keyColumns: table.keys[0] ?? null, facts },
+    {
+      id,
+      kind,
+      schema: table.schema,
+      table: table.name,
+      relation,
+      keyColumns: table.keys[0] ?? null,
+      facts,
+      rows: rowCount,
+    },
     context,
   );
 }
