@@ -26,8 +26,13 @@ export const columnList = (context: Context, columns: readonly string[]): string
 /** The name of a constraint, for a remedy. */
 export const constraintName = (context: Context, name: string): string => context.quote(name);
 
-/** A statement's text on one line, without the semicolon. */
-export const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
+/** A statement's text on one line, without comments; what is in quotes stays as it is. */
+export const oneLine = (text: string): string =>
+  text
+    .replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"|(?:\s|--[^\n]*|\/\*[\s\S]*?\*\/)+/g, (part) =>
+      /^['"]/.test(part) ? part : ' ',
+    )
+    .trim();
 
 /** An identifier of at most 63 bytes made of parts. */
 export const madeName = (context: Context, ...parts: string[]): string =>

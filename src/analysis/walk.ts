@@ -3,13 +3,14 @@
 import { SyntaxFault } from '../sql/parse.ts';
 import { type EmbeddedStatement, embeddedStatements } from '../sql/plpgsql.ts';
 import { type Statement, splitStatements } from '../sql/split.ts';
-import { constantOf, type DoStmt, type Node, nameParts, parseExpression, strings } from '../sql/tree.ts';
+import { type DoStmt, nameParts } from '../sql/tree.ts';
 import type { Change } from './changes/change.ts';
 import { readChanges } from './changes/read.ts';
+import { dynamicText, isGuessed } from './dynamic-text.ts';
 import { decide } from './guards.ts';
 import { applyChange } from './schema/apply.ts';
 import type { UserFunction } from './schema/model.ts';
-import type { Schema } from './schema/schema.ts';
+import { Schema, splitKey } from './schema/schema.ts';
 
 export interface Visited {
   readonly change: Change;
@@ -129,19 +130,17 @@ function walkEmbedded(
   visit: Visit,
   depth: number,
 ): void {
-  const skipped = item.conditions.some(({ expression, wanted }) => {
-    const holds = decide(expression, schema);
+  const skipped = item.conditions.some(({ expression, wanted, variables }) => {
+    const holds = decide(expression, schema, variables);
     return holds !== null && holds !== wanted;
   });
   if (skipped) return;
   // Inside a called function the lines are not those of this file.
   const line = around.kind === 'DoStmt' ? around.line + item.line - 1 : around.line;
-  const text = item.dynamic ? constantText(item.sql) : item.sql;
+  const text = item.dynamic ? dynamicText(item.sql, item.variables) : item.sql;
   const place = { line, column: around.kind === 'DoStmt' && item.line > 1 ? 1 : around.column };
-  if (text === null) {
-    dynamic(item.sql, { ...around, ...place }, visit, schema);
-    return;
-  }
+  if (text === null || isGuessed(text)) dynamic(item.sql, { ...around, ...place }, visit, schema);
+  if (text === null) return;
   for (const statement of statementsOf(text)) {
     const placed = { ...statement, ...place, offset: around.offset };
     if (caught(placed, item.catches, schema)) continue;
@@ -167,17 +166,36 @@ function dynamic(text: string, statement: Statement, visit: Visit, schema: Schem
 
 /** `EXCEPTION WHEN duplicate_object`: what exists already fails, and the failure is passed over. */
 function caught(statement: Statement, catches: readonly string[], schema: Schema): boolean {
-  if (!catches.some((name) => name.startsWith('duplicate') || name === 'others')) return false;
-  return readChanges(statement, schema).some((change) => {
-    if (change.kind === 'addConstraint')
-      return schema.tables.get(change.table)?.constraints.has(change.constraint.name) === true;
-    if (change.kind === 'createType') return schema.types.has(change.type);
-    if (change.kind === 'createTable') return schema.tables.has(change.table);
-    if (change.kind === 'createIndex') return schema.indexes.has(change.index);
-    return (
-      change.kind === 'addColumn' && schema.tables.get(change.table)?.columns.has(change.column.name) === true
-    );
-  });
+  const catching = (prefix: string): boolean =>
+    catches.some((name) => name.startsWith(prefix) || name === 'others');
+  if (!catching('duplicate') && !catching('undefined')) return false;
+  return readChanges(statement, schema).some(
+    (change) =>
+      (catching('duplicate') && existsAlready(change, schema)) ||
+      (catching('undefined') && schema.complete && isMissing(change, schema)),
+  );
+}
+
+function existsAlready(change: Change, schema: Schema): boolean {
+  if (change.kind === 'addConstraint')
+    return schema.tables.get(change.table)?.constraints.has(change.constraint.name) === true;
+  if (change.kind === 'createType') return schema.types.has(change.type);
+  if (change.kind === 'createTable') return schema.tables.has(change.table);
+  if (change.kind === 'createIndex') return schema.indexes.has(change.index);
+  return (
+    change.kind === 'addColumn' && schema.tables.get(change.table)?.columns.has(change.column.name) === true
+  );
+}
+
+/** What it is done to does not exist. */
+function isMissing(change: Change, schema: Schema): boolean {
+  if (change.kind === 'createTable' || !('table' in change)) return false;
+  const table = schema.tables.get(change.table);
+  if (table === undefined) return !Schema.isBuiltIn(splitKey(change.table).schema);
+  if (change.kind === 'dropConstraint') return table.columnsKnown && !table.constraints.has(change.name);
+  return 'column' in change && typeof change.column === 'string'
+    ? table.columnsKnown && !table.columns.has(change.column)
+    : false;
 }
 
 function walkCalled(
@@ -207,41 +225,3 @@ const placeOfStatement = ({ line, column, offset }: Statement) => ({ line, colum
 /** PL/pgSQL's parser wants a whole definition; a DO block can have the same body, unless it returns something. */
 const asDefinition = ({ body, definition }: UserFunction): string =>
   definition === '' ? `DO $switchback$${body}$switchback$` : definition;
-
-/** The text that `'a' || 'b'` or `format('…', 'constant')` makes; null where something only known at run time is in it. */
-export function constantText(expression: string): string | null {
-  const node = parseExpression(expression);
-  return node === null ? null : textOf(node);
-}
-
-function textOf(node: Node): string | null {
-  const constant = constantOf(node);
-  if (constant !== null) return constant;
-  if ('A_Expr' in node && strings(node.A_Expr.name).at(-1) === '||') {
-    const { lexpr, rexpr } = node.A_Expr;
-    const left = lexpr === undefined ? null : textOf(lexpr);
-    const right = rexpr === undefined ? null : textOf(rexpr);
-    return left === null || right === null ? null : left + right;
-  }
-  if (!('FuncCall' in node)) return null;
-  const name = strings(node.FuncCall.funcname).at(-1);
-  const given = (node.FuncCall.args ?? []).map(textOf);
-  if (given.some((text) => text === null)) return null;
-  const [first = '', ...rest] = given as string[];
-  if (name === 'quote_ident') return quoted(first);
-  return name === 'format' ? formatted(first, rest) : null;
-}
-
-const quoted = (name: string): string =>
-  /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
-
-function formatted(pattern: string, values: readonly string[]): string {
-  let next = 0;
-  return pattern.replace(/%(%|I|L|s)/g, (_match, kind: string) => {
-    if (kind === '%') return '%';
-    const value = values[next] ?? '';
-    next += 1;
-    if (kind === 'I') return quoted(value);
-    return kind === 'L' ? `'${value.replaceAll("'", "''")}'` : value;
-  });
-}

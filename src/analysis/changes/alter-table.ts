@@ -119,6 +119,10 @@ const readers: Readonly<Record<string, Reader>> = {
     kind: 'attachPartition',
     table,
     partition: partitionOf(part, schema),
+    isDefault:
+      part.def !== undefined &&
+      'PartitionCmd' in part.def &&
+      part.def.PartitionCmd.bound?.is_default === true,
   }),
   AT_DetachPartition: (part, table, schema) => ({
     kind: 'detachPartition',

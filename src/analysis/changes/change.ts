@@ -62,6 +62,8 @@ export type Change =
       readonly constraints: readonly NewConstraint[];
       readonly parents: readonly string[];
       readonly isPartition: boolean;
+      /** The partition for what belongs into no other. */
+      readonly isDefault: boolean;
       readonly like: readonly LikeClause[];
     })
   | (OnTable & {
@@ -100,7 +102,11 @@ export type Change =
       readonly cascade: boolean;
     })
   | (OnTable & { readonly kind: 'renameConstraint'; readonly name: string; readonly to: string })
-  | (OnTable & { readonly kind: 'attachPartition'; readonly partition: string })
+  | (OnTable & {
+      readonly kind: 'attachPartition';
+      readonly partition: string;
+      readonly isDefault: boolean;
+    })
   | (OnTable & {
       readonly kind: 'detachPartition';
       readonly partition: string;

@@ -119,6 +119,7 @@ export function madeByQuery(
     constraints: [],
     parents: [],
     isPartition: false,
+    isDefault: false,
     like: [],
   };
 }

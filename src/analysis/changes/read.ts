@@ -2,6 +2,7 @@
 import type { Statement } from '../../sql/split.ts';
 import {
   type AlterExtensionStmt,
+  type CallStmt,
   type ClusterStmt,
   type CreateExtensionStmt,
   type CreateForeignTableStmt,
@@ -20,7 +21,16 @@ import {
 import type { Schema } from '../schema/schema.ts';
 import { readAlterTable } from './alter-table.ts';
 import { type Change, lockModes } from './change.ts';
-import { readCopy, readDelete, readInsert, readMerge, readSelect, readTruncate, readUpdate } from './data.ts';
+import {
+  readCopy,
+  readDelete,
+  readInsert,
+  readMerge,
+  readSelect,
+  reads,
+  readTruncate,
+  readUpdate,
+} from './data.ts';
 import * as objects from './objects.ts';
 import * as tables from './tables.ts';
 
@@ -63,6 +73,14 @@ const readers: Readonly<Record<string, Reader>> = {
   DeleteStmt: readDelete,
   MergeStmt: readMerge,
   SelectStmt: readSelect,
+  // A procedure is followed as a function is.
+  CallStmt: ({ funccall }: CallStmt, schema) => [
+    {
+      kind: 'select',
+      functions: reads(funccall === undefined ? [] : { FuncCall: funccall }, schema).functions,
+      fromTables: [],
+    },
+  ],
   TruncateStmt: readTruncate,
   CopyStmt: readCopy,
   LockStmt: (node: LockStmt, schema) =>

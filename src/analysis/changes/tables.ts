@@ -41,6 +41,7 @@ export function readCreateTable(node: CreateStmt, schema: Schema, tableKind?: Ta
       constraints: [...columns.flatMap((column) => column.constraints), ...constraints],
       parents,
       isPartition: node.partbound !== undefined,
+      isDefault: node.partbound?.is_default === true,
       like: elements.flatMap((item) =>
         'TableLikeClause' in item ? [readLike(item.TableLikeClause, schema)] : [],
       ),

@@ -42,7 +42,7 @@ export const newColumnRewrites = defineRule({
         work: { kind: 'rewrite', table },
       };
     }
-    const why = reason(change, context);
+    const why = whyNewColumnRewrites(change, context);
     if (why === null) return null;
     const { column } = change;
     const [on, name] = [context.name(table), context.quote(column.name)];
@@ -64,7 +64,7 @@ export const newColumnRewrites = defineRule({
 });
 
 /** Why the rows have to be written; null where they stay. */
-function reason({ column }: ChangeOf<'addColumn'>, context: Context): string | null {
+export function whyNewColumnRewrites({ column }: ChangeOf<'addColumn'>, context: Context): string | null {
   if (column.serial) return 'a serial column numbers every row';
   if (column.identity) return 'an identity column numbers every row';
   if (column.generated === 'stored') return 'a stored generated column is computed for every row';

@@ -1,4 +1,5 @@
 import { defineRule } from '../define-rule.ts';
+import { isVouchedFor } from './not-null-scan.ts';
 
 export const notNullMayFail = defineRule({
   id: 'not-null-may-fail',
@@ -9,7 +10,8 @@ export const notNullMayFail = defineRule({
   peers: ['Prisma: MadeOptionalFieldRequired', 'Atlas: MF104'],
   on: ['setNotNull'],
   check({ table, column }, context) {
-    if (context.isNew(table) || context.column(table, column)?.notNull === true) return null;
+    // Neither the rows nor the old application can have NULL where a valid CHECK forbids it.
+    if (context.isNew(table) || isVouchedFor(table, column, context)) return null;
     const known = context.column(table, column);
     // A new column with a default has no NULL.
     if (known !== undefined && context.isNewColumn(table, column) && known.defaultValue !== null) return null;

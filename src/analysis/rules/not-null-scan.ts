@@ -1,10 +1,12 @@
 import type { Node } from '../../sql/tree.ts';
 import { strings } from '../../sql/tree.ts';
+import type { NewConstraint } from '../changes/change.ts';
 import type { Context } from '../context.ts';
 import { defineRule, type Finding } from '../define-rule.ts';
 import { listed, lockOn, madeName } from '../phrases.ts';
+import { isRewritten } from '../rewritten.ts';
+import { keyOf, splitKey } from '../schema/schema.ts';
 import { tablesWithType } from './check-scan.ts';
-import { willRewrite } from './type-change-rewrites.ts';
 
 export const notNullScan = defineRule({
   id: 'not-null-scan',
@@ -39,12 +41,21 @@ export const notNullScan = defineRule({
         ? null
         : scan(change.table, [change.column], context);
     }
-    const { kind, notValid, columns } = change.constraint;
+    const { kind, notValid } = change.constraint;
     if ((kind !== 'primary' && kind !== 'notNull') || notValid) return null;
-    const nullable = columns.filter((column) => !isProven(change.table, column, context));
+    const nullable = columnsOf(change.constraint, change.table, context).filter(
+      (column) => !isProven(change.table, column, context),
+    );
     return nullable.length === 0 ? null : scan(change.table, nullable, context);
   },
 });
+
+/** With USING INDEX they are the index's. */
+function columnsOf({ columns, usingIndex }: NewConstraint, table: string, { schema }: Context): string[] {
+  if (usingIndex === null) return [...columns];
+  const index = schema.indexes.get(keyOf(splitKey(table).schema, usingIndex));
+  return (index?.columns ?? []).flatMap((column) => column ?? []);
+}
 
 function scan(table: string, columns: readonly string[], context: Context): Finding {
   const on = context.name(table);
@@ -65,14 +76,18 @@ function scan(table: string, columns: readonly string[], context: Context): Find
   };
 }
 
-/** Whether nothing has to be read: it is NOT NULL already, a valid check says so, or the rows are written anew anyway. */
-function isProven(table: string, name: string, context: Context): boolean {
-  const column = context.column(table, name);
-  if (column?.notNull === true) return true;
-  const constraints = context.table(table)?.constraints.values() ?? [];
-  for (const { kind, valid, expression } of constraints)
-    if (kind === 'check' && valid && expression !== null && impliesNotNull(expression, name)) return true;
-  return context.siblings.some((change) => change.kind === 'changeType' && willRewrite(change, context));
+/** Whether nothing has to be read: the catalogue says so, or the rows are written anew anyway. */
+const isProven = (table: string, name: string, context: Context): boolean =>
+  isVouchedFor(table, name, context) || isRewritten(table, context);
+
+/** Whether the column is NOT NULL already, or a valid check says so. */
+export function isVouchedFor(table: string, name: string, context: Context): boolean {
+  if (context.column(table, name)?.notNull === true) return true;
+  const constraints = [...(context.table(table)?.constraints.values() ?? [])];
+  return constraints.some(
+    ({ kind, valid, expression }) =>
+      kind === 'check' && valid && expression !== null && impliesNotNull(expression, name),
+  );
 }
 
 /** As ConstraintImpliedByRelConstraint does for the plain case: `a IS NOT NULL`, alone or joined by AND. */

@@ -51,8 +51,16 @@ export const typeChangeRewrites = defineRule({
   },
 });
 
-export const costOf = (change: ChangeOf<'changeType'>, context: Context): TypeChange =>
-  typeChange(context.column(change.table, change.column) ?? null, change, context.schema);
+/** Decided before the change is made: what the same statement does after it sees the new type already. */
+const costs = new WeakMap<ChangeOf<'changeType'>, TypeChange>();
+
+export function costOf(change: ChangeOf<'changeType'>, context: Context): TypeChange {
+  const cost =
+    costs.get(change) ??
+    typeChange(context.column(change.table, change.column) ?? null, change, context.schema);
+  costs.set(change, cost);
+  return cost;
+}
 
 /** What the database and the file say about TimeZone decides between timestamp and timestamptz. */
 export function willRewrite(change: ChangeOf<'changeType'>, context: Context): boolean {

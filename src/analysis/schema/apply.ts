@@ -69,11 +69,11 @@ const appliers: { readonly [K in ChangeKind]?: Apply<K> } = {
     if (known !== undefined) dropConstraint(schema, known, name, cascade);
   },
   renameConstraint: (schema, { table, name, to }) => renameConstraint(schema, table, name, to),
-  attachPartition: (schema, { table, partition }, since) => {
+  attachPartition: (schema, { table, partition, isDefault }, since) => {
     const known = schema.tables.get(partition);
     const parent = schema.tables.get(table);
     if (known === undefined) return;
-    const attached = { ...known, parents: [...known.parents, table] };
+    const attached = { ...known, parents: [...known.parents, table], isDefault };
     schema.tables.set(partition, attached);
     schema.hasChildren = true;
     if (parent !== undefined) takeOver(schema, attached, parent, all, since);
@@ -84,6 +84,7 @@ const appliers: { readonly [K in ChangeKind]?: Apply<K> } = {
       schema.tables.set(partition, {
         ...known,
         parents: known.parents.filter((parent) => parent !== table),
+        isDefault: false,
       });
   },
   createIndex: (schema, change, since) => {
@@ -188,6 +189,7 @@ const emptyTable = (key: string, inSchema: string, name: string, since: number):
   constraints: new Map(),
   indexes: new Set(),
   parents: [],
+  isDefault: false,
 });
 
 /** What a partition has of its table. */
@@ -203,6 +205,7 @@ function createTable(schema: Schema, change: ChangeOf<'createTable'>, since: num
     columns: columnsOf(schema, parents, like, change.columns, since),
     columnsKnown: change.columnsKnown,
     parents,
+    isDefault: change.isDefault,
   };
   schema.tables.set(table.key, table);
   if (parents.length > 0) schema.hasChildren = true;

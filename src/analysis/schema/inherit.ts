@@ -70,17 +70,20 @@ export function takeOver(
   }
 }
 
+/** Whether a table has an index that can stand for another table's. */
+export const hasAlike = (schema: Schema, table: Table, { columns, unique, partial }: Index): boolean =>
+  [...table.indexes].some((key) => {
+    const own = schema.indexes.get(key);
+    return own?.unique === unique && own.partial === partial && own.columns.join() === columns.join();
+  });
+
 /**
  * A partition's own index of the same columns becomes part of its table's. An expression's part in the name is not
  * known any more; PostgreSQL takes the one that it has in the name of the table's index.
  */
 export function cloneIndex(schema: Schema, table: Table, index: Index, since: number): void {
-  const { columns, unique, partial } = index;
-  const alike = [...table.indexes].some((key) => {
-    const own = schema.indexes.get(key);
-    return own?.unique === unique && own.partial === partial && own.columns.join() === columns.join();
-  });
-  if (alike) return;
+  const { columns } = index;
+  if (hasAlike(schema, table, index)) return;
   const chosen = indexName(
     table.key,
     columns.map((column) => column ?? 'expr'),

@@ -1,4 +1,5 @@
 import type { QualifiedName } from '../../sql/tree.ts';
+import { isGuessed } from '../dynamic-text.ts';
 import type { Index, Table, UserFunction, UserType } from './model.ts';
 
 /** Schemas that no migration makes. */
@@ -53,7 +54,9 @@ export class Schema {
   /** What a session has set or made for itself ends with the file. */
   endSession(): void {
     this.searchPath = this.defaultPath;
-    for (const key of this.tables.keys()) if (key.startsWith('pg_temp.')) this.tables.delete(key);
+    // What stands for a table whose name only the server knows stands for another one in the next file.
+    for (const key of this.tables.keys())
+      if (key.startsWith('pg_temp.') || isGuessed(key)) this.tables.delete(key);
   }
 
   /** The key of a relation that a statement names. */

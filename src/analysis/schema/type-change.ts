@@ -157,7 +157,7 @@ function mayFail(from: ColumnType, to: ColumnType, schema: Schema): boolean {
 }
 
 /** `USING "a"::text` where the new type is text: the cast that PostgreSQL would make by itself. */
-function isPlainCast(using: Node, to: { type: ColumnType; column: string }, schema: Schema): boolean {
+export function isPlainCast(using: Node, to: { type: ColumnType; column: string }, schema: Schema): boolean {
   if ('ColumnRef' in using) return strings(using.ColumnRef.fields).at(-1) === to.column;
   if (!('TypeCast' in using) || using.TypeCast.arg === undefined) return false;
   return (
