@@ -66,6 +66,8 @@ export interface CatalogueFigures {
 export interface CatalogueTable extends CatalogueName {
   readonly kind: 'table' | 'partitioned' | 'materialized' | 'foreign' | 'view';
   readonly parents: readonly CatalogueName[];
+  /** The DEFAULT partition. */
+  readonly isDefault: boolean;
   readonly columns: readonly CatalogueColumn[];
   readonly constraints: readonly CatalogueConstraint[];
   readonly indexes: readonly CatalogueIndex[];

@@ -40,8 +40,11 @@ function called({ funcname, args }: { funcname?: readonly Node[]; args?: readonl
   return name === 'format' ? formatted(first, rest) : `‹${name}›`;
 }
 
-const quoted = (name: string): string =>
-  /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+/** As quote_ident() does: bare, unless it is a word of the grammar or has other characters in it. */
+function quoted(name: string): string {
+  const bare = /^[a-z_‹][a-z0-9_‹›…]*$/.test(name) ? parseExpression(name) : null;
+  return bare !== null && 'ColumnRef' in bare ? name : `"${name.replaceAll('"', '""')}"`;
+}
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 function formatted(pattern: string, values: readonly string[]): string {

@@ -2,13 +2,14 @@
  * Decides conditions like `NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = '…')`, with which files make
  * themselves repeatable, from the schema as it is known.
  */
-import { substitute, type Variables } from '../sql/plpgsql-variables.ts';
+import type { Question } from '../sql/plpgsql.ts';
+import { substitute } from '../sql/plpgsql-variables.ts';
 import { type Node, parseExpression, strings, visitNodes } from '../sql/tree.ts';
 import type { Schema } from './schema/schema.ts';
 import { splitKey } from './schema/schema.ts';
 
 /** Null where only the database can tell. */
-export function decide(expression: string, schema: Schema, variables: Variables): boolean | null {
+export function decide({ expression, variables }: Question, schema: Schema): boolean | null {
   const node = parseExpression(expression);
   return node === null ? null : evaluate(substitute(node, variables), schema);
 }

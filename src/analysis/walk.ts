@@ -1,7 +1,7 @@
 /** Goes over what a statement changes, into DO blocks and called functions, and carries the schema forward. */
 
 import { SyntaxFault } from '../sql/parse.ts';
-import { type EmbeddedStatement, embeddedStatements } from '../sql/plpgsql.ts';
+import { type EmbeddedStatement, type Question, readCode } from '../sql/plpgsql.ts';
 import { type Statement, splitStatements } from '../sql/split.ts';
 import { type DoStmt, nameParts } from '../sql/tree.ts';
 import type { Change } from './changes/change.ts';
@@ -106,9 +106,9 @@ function walkCode(
     dynamic(code.text, around, visit, schema);
     return;
   }
-  let embedded: EmbeddedStatement[];
+  let items: (EmbeddedStatement | Question)[];
   try {
-    embedded = embeddedStatements(code.text);
+    items = readCode(code.text);
   } catch (error) {
     if (!(error instanceof SyntaxFault)) throw error;
     visit({
@@ -119,7 +119,12 @@ function walkCode(
     });
     return;
   }
-  for (const item of embedded) walkEmbedded(item, around, schema, since, visit, depth);
+  const answers = new Map<Question, boolean | null>();
+  for (const item of items) {
+    if (!('sql' in item)) answers.set(item, decide(item, schema));
+    else if (item.conditions.every(({ question, wanted }) => answers.get(question) !== !wanted))
+      walkEmbedded(item, around, schema, since, visit, depth);
+  }
 }
 
 function walkEmbedded(
@@ -130,30 +135,26 @@ function walkEmbedded(
   visit: Visit,
   depth: number,
 ): void {
-  const skipped = item.conditions.some(({ expression, wanted, variables }) => {
-    const holds = decide(expression, schema, variables);
-    return holds !== null && holds !== wanted;
-  });
-  if (skipped) return;
   // Inside a called function the lines are not those of this file.
   const line = around.kind === 'DoStmt' ? around.line + item.line - 1 : around.line;
   const text = item.dynamic ? dynamicText(item.sql, item.variables) : item.sql;
+  const statements = text === null ? null : statementsOf(text);
   const place = { line, column: around.kind === 'DoStmt' && item.line > 1 ? 1 : around.column };
-  if (text === null || isGuessed(text)) dynamic(item.sql, { ...around, ...place }, visit, schema);
-  if (text === null) return;
-  for (const statement of statementsOf(text)) {
+  if (item.dynamic && (text === null || statements === null || isGuessed(text)))
+    dynamic(item.sql, { ...around, ...place }, visit, schema);
+  for (const statement of statements ?? []) {
     const placed = { ...statement, ...place, offset: around.offset };
     if (caught(placed, item.catches, schema)) continue;
     walkStatement(placed, schema, since, visit, depth + 1);
   }
 }
 
-/** Text with a PL/pgSQL variable in it may not parse by itself; what it is remains unknown. */
-function statementsOf(text: string): Statement[] {
+/** Null where it does not parse by itself, as text with a variable in it may not. */
+function statementsOf(text: string): Statement[] | null {
   try {
     return splitStatements(text);
   } catch (error) {
-    if (error instanceof SyntaxFault) return [];
+    if (error instanceof SyntaxFault) return null;
     throw error;
   }
 }
@@ -214,7 +215,7 @@ function walkCalled(
     if (called.language === 'plpgsql')
       walkCode({ text: asDefinition(called), language: 'plpgsql' }, around, schema, since, visit, depth + 1);
     if (called.language === 'sql')
-      for (const inner of statementsOf(called.body))
+      for (const inner of statementsOf(called.body) ?? [])
         if (inner.kind !== 'SelectStmt')
           walkStatement({ ...inner, ...placeOfStatement(statement) }, schema, since, visit, depth + 1);
   }

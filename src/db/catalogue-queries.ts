@@ -36,12 +36,14 @@ export interface TableRow {
   readonly schema: string;
   readonly name: string;
   readonly kind: string;
+  readonly isDefault: boolean;
   readonly rows: number;
   readonly pages: number;
   readonly scans: number;
   readonly writes: number;
 }
 export const tables = `select c.oid, n.nspname as schema, c.relname as name, c.relkind as kind,
+   exists (select from pg_catalog.pg_partitioned_table p where p.partdefid = c.oid) as "isDefault",
    c.reltuples::float8 as rows, c.relpages as pages,
    coalesce(pg_catalog.pg_stat_get_numscans(c.oid), 0)::float8 as scans,
    coalesce(pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid)

@@ -1,95 +1,154 @@
+/** What variables of PL/pgSQL code stand for, as far as its text says. */
+import { constantOf, type Node, parseExpression, type SelectStmt, strings, visitNodes } from './tree.ts';
+
 /**
- * What variables of PL/pgSQL code stand for, as far as its text says: SQL expressions by the variables' names. A record's
- * field is `record.field`.
+ * SQL expressions by the variables' names; a record's field is `record.field`. None of them has a variable in it whose
+ * value is known.
  */
-import { constantOf, type Node, parseExpression, type SelectStmt, strings } from './tree.ts';
+export type Variables = ReadonlyMap<string, Node>;
 
-export type Variables = ReadonlyMap<string, string>;
-
-/** Variables may stand for others; one that stands for itself would never end. */
-const deepest = 5;
+/** A row of constants, by the names of its columns. */
+export type Row = ReadonlyMap<string, Node>;
 
 /** The expression with what its variables stand for in their places. */
-export function substitute(node: Node, variables: Variables, depth = 0): Node {
-  if (variables.size === 0 || depth > deepest) return node;
+export function substitute(node: Node, variables: Variables): Node {
+  if (variables.size === 0) return node;
   const map = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(map);
     if (value === null || typeof value !== 'object') return value;
-    const known = standsFor(value as Node, variables);
-    if (known !== null) return substitute(known, variables, depth + 1);
+    if ('ColumnRef' in value) return variables.get(nameOf(value as Node) ?? '') ?? value;
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, map(inner)]));
   };
   return map(node) as Node;
 }
 
-function standsFor(node: Node, variables: Variables): Node | null {
-  if (!('ColumnRef' in node)) return null;
-  const value = variables.get(strings(node.ColumnRef.fields).join('.'));
-  return value === undefined ? null : parseExpression(value);
+const nameOf = (node: Node): string | null =>
+  'ColumnRef' in node ? strings(node.ColumnRef.fields).join('.') : null;
+
+/** Whether the answer is the database's, and may be another after the next statement. */
+export function asksDatabase(node: Node): boolean {
+  let asks = false;
+  visitNodes(node, (kind, value) => {
+    asks ||= kind === 'SubLink' || (kind === 'FuncCall' && calls(value as never, 'to_regclass'));
+  });
+  return asks;
+}
+
+const calls = ({ funcname }: { funcname?: Node[] }, name: string): boolean =>
+  strings(funcname).at(-1) === name;
+
+/** What `SELECT …` puts into a single variable. */
+export function selectedValue(query: string): Node | null {
+  const node = parseExpression(`(${query})`);
+  const select = selectIn(node);
+  const [target, second] = select?.targetList ?? [];
+  const isPlain =
+    select !== null && Object.keys(select).every((key) => ['targetList', 'limitOption', 'op'].includes(key));
+  if (isPlain && second === undefined && target !== undefined && 'ResTarget' in target)
+    return target.ResTarget.val ?? null;
+  return node;
+}
+
+/** Whether `SELECT …` finds something; null where it always does, as a count does. */
+export function foundBy(query: string): Node | null {
+  const node = parseExpression(`EXISTS (${query})`);
+  let computes = false;
+  visitNodes(selectIn(node)?.targetList, (kind) => {
+    computes ||= kind === 'FuncCall';
+  });
+  return computes ? null : node;
+}
+
+function selectIn(node: Node | null): SelectStmt | null {
+  const select = node !== null && 'SubLink' in node ? node.SubLink.subselect : undefined;
+  return select !== undefined && 'SelectStmt' in select ? select.SelectStmt : null;
 }
 
 /** The constants that `ARRAY['a', 'b']` or `'{a,b}'` lists; null where it is something else. */
-export function arrayItems(node: Node | undefined): string[] | null {
+export function arrayItems(node: Node | undefined): Node[] | null {
   if (node === undefined) return null;
   if ('TypeCast' in node) return arrayItems(node.TypeCast.arg);
-  if ('A_ArrayExpr' in node) return allTexts(node.A_ArrayExpr.elements ?? []);
-  const text = /^\{([^{}"\\]*)\}$/.exec(constantOf(node) ?? '')?.[1];
-  return text === undefined ? null : text.split(',').map((item) => item.trim());
+  if ('A_ArrayExpr' in node) return allConstants(node.A_ArrayExpr.elements ?? []);
+  const text = /^\{([^{}"\\]*)\}$/.exec(constantOf(node) ?? '')?.[1]?.trim();
+  if (text === undefined) return null;
+  return text === '' ? [] : text.split(',').map((item) => literal(item.trim()));
 }
 
-function allTexts(nodes: readonly Node[]): string[] | null {
-  const texts = nodes.flatMap((node) => constantOf(node) ?? []);
-  return texts.length === nodes.length ? texts : null;
-}
+const literal = (text: string): Node => ({ A_Const: { sval: { sval: text } } });
 
-/** The rows that a query of constants gives, each by the names of its columns; null where only the server knows them. */
-export function constantRows(query: string, variables: Variables): Map<string, string>[] | null {
+const allConstants = (nodes: readonly Node[]): Node[] | null =>
+  nodes.every((node) => constantOf(node) !== null) ? [...nodes] : null;
+
+/** The rows that a query of constants gives; null where only the server knows them. */
+export function constantRows(query: string, variables: Variables): Row[] | null {
   const node = parseExpression(`(${query})`);
-  if (node === null || !('SubLink' in node)) return null;
-  const select = substitute(node.SubLink.subselect ?? node, variables);
-  return 'SelectStmt' in select ? rowsOf(select.SelectStmt, []) : null;
+  const select = node === null ? null : selectIn(substitute(node, variables));
+  return select === null ? null : rowsOf(select, []);
 }
 
-function rowsOf(select: SelectStmt, names: readonly string[]): Map<string, string>[] | null {
-  if (select.whereClause !== undefined) return null;
-  if (select.valuesLists !== undefined) {
-    const rows = select.valuesLists.map((item) => ('List' in item ? allTexts(item.List.items ?? []) : null));
-    return rows.some((row) => row === null)
-      ? null
-      : rows.map((row) => asRow(row ?? [], (index) => names[index] ?? `column${index + 1}`));
-  }
-  const [target, second] = select.targetList ?? [];
+/** What else a SELECT may have leaves rows out, or makes others. */
+const understood = ['targetList', 'fromClause', 'valuesLists', 'sortClause', 'limitOption', 'op'];
+
+function rowsOf(select: SelectStmt, names: readonly string[]): Row[] | null {
+  if (!Object.keys(select).every((key) => understood.includes(key))) return null;
+  if (select.valuesLists !== undefined)
+    return all(
+      select.valuesLists.map((item) => {
+        const values = 'List' in item ? allConstants(item.List.items ?? []) : null;
+        return values === null
+          ? null
+          : new Map(values.map((value, index) => [names[index] ?? `column${index + 1}`, value]));
+      }),
+    );
   const [source, other] = select.fromClause ?? [];
-  if (target === undefined || second !== undefined || other !== undefined || !('ResTarget' in target))
-    return null;
-  const items = unnested(target.ResTarget.val);
-  if (source === undefined)
-    return items?.map((item) => asRow([item], () => target.ResTarget.name ?? 'unnest')) ?? null;
-  return fromSource(source);
+  const targets = select.targetList ?? [];
+  if (source === undefined) return targets.length === 1 ? unnestedAs(targets[0]) : null;
+  const rows = other === undefined ? fromSource(source) : null;
+  return rows === null ? null : all(rows.map((row) => pick(row, targets)));
 }
 
-function fromSource(source: Node): Map<string, string>[] | null {
+const all = <T>(items: readonly (T | null)[]): T[] | null =>
+  items.every((item) => item !== null) ? (items as T[]) : null;
+
+/** `SELECT unnest(ARRAY[…])`. */
+function unnestedAs(target: Node | undefined): Row[] | null {
+  if (target === undefined || !('ResTarget' in target)) return null;
+  const { name = 'unnest', val } = target.ResTarget;
+  return unnested(val)?.map((item) => new Map([[name, item]])) ?? null;
+}
+
+/** The columns that are selected, where nothing is made of them. */
+function pick(row: Row, targets: readonly Node[]): Row | null {
+  const picked = targets.map((target): readonly (readonly [string, Node])[] | null => {
+    const { name, val } = 'ResTarget' in target ? target.ResTarget : {};
+    if (val === undefined || !('ColumnRef' in val)) return null;
+    const { fields = [] } = val.ColumnRef;
+    if (fields.some((field) => 'A_Star' in field)) return [...row];
+    const column = strings(fields).at(-1) ?? '';
+    const value = row.get(column);
+    return value === undefined ? null : [[name ?? column, value]];
+  });
+  return picked.every((one) => one !== null) ? new Map(picked.flat()) : null;
+}
+
+function fromSource(source: Node): Row[] | null {
   if ('RangeSubselect' in source) {
     const { subquery, alias } = source.RangeSubselect;
     return subquery !== undefined && 'SelectStmt' in subquery
       ? rowsOf(subquery.SelectStmt, strings(alias?.colnames))
       : null;
   }
-  if (!('RangeFunction' in source)) return null;
+  if (!('RangeFunction' in source) || source.RangeFunction.ordinality === true) return null;
   const { functions, alias } = source.RangeFunction;
   const [first] = functions ?? [];
   const called = first !== undefined && 'List' in first ? first.List.items?.[0] : undefined;
   const name = strings(alias?.colnames)[0] ?? alias?.aliasname ?? 'unnest';
-  return unnested(called)?.map((item) => asRow([item], () => name)) ?? null;
+  return unnested(called)?.map((item) => new Map([[name, item]])) ?? null;
 }
 
 /** What `unnest(ARRAY[…])` gives. */
-function unnested(node: Node | undefined): string[] | null {
-  if (node === undefined || !('FuncCall' in node)) return null;
-  return strings(node.FuncCall.funcname).at(-1) === 'unnest' ? arrayItems(node.FuncCall.args?.[0]) : null;
+function unnested(node: Node | undefined): Node[] | null {
+  if (node === undefined || !('FuncCall' in node) || !calls(node.FuncCall, 'unnest')) return null;
+  const [array, other] = node.FuncCall.args ?? [];
+  return other === undefined ? arrayItems(array) : null;
 }
-
-const asRow = (texts: readonly string[], name: (index: number) => string): Map<string, string> =>
-  new Map(texts.map((text, index) => [name(index), asLiteral(text)]));
-
-export const asLiteral = (text: string): string => `'${text.replaceAll("'", "''")}'`;

@@ -1,8 +1,31 @@
-/** The statements inside PL/pgSQL code, as PostgreSQL's own PL/pgSQL parser sees them. */
-import { parsePlPgSQLSync } from 'libpg-query';
-import { SyntaxFault } from './parse.ts';
-import { arrayItems, asLiteral, constantRows, substitute, type Variables } from './plpgsql-variables.ts';
-import { parseExpression } from './tree.ts';
+/** The statements inside PL/pgSQL code, in the order of its text, and what is known where each of them stands. */
+import {
+  asObject,
+  type Branch,
+  caseBranches,
+  fieldsOf,
+  handlersOf,
+  ifBranches,
+  type Json,
+  listIn,
+  objectIn,
+  parseBodies,
+  queryOf,
+  recordOf,
+  setIn,
+  variableNames,
+} from './plpgsql-tree.ts';
+import {
+  arrayItems,
+  asksDatabase,
+  constantRows,
+  foundBy,
+  type Row,
+  selectedValue,
+  substitute,
+  type Variables,
+} from './plpgsql-variables.ts';
+import { type Node, parseExpression } from './tree.ts';
 
 /** One SQL statement, or one EXECUTE, in the body of a function or DO block. */
 export interface EmbeddedStatement {
@@ -11,54 +34,41 @@ export interface EmbeddedStatement {
   readonly dynamic: boolean;
   /** Line within the text that was given, 1-based. */
   readonly line: number;
-  /** What has to hold for it to be run: expressions, each wanted true or false. */
+  /** What has to hold for it to be run. */
   readonly conditions: readonly Condition[];
-  /** It is run once for each row of a query, or as long as something holds. */
-  readonly repeated: boolean;
   /** Names of the conditions that are caught around it (`duplicate_object`). */
   readonly catches: readonly string[];
+  /** What variables stand for there. */
+  readonly variables: Variables;
+}
+
+/** Asked once, at its place among the statements; what is done after it does not change the answer. */
+export interface Question {
+  readonly expression: string;
   readonly variables: Variables;
 }
 
 export interface Condition {
-  readonly expression: string;
+  readonly question: Question;
   readonly wanted: boolean;
-  /** What variables stand for where it is asked. */
-  readonly variables: Variables;
 }
 
-type Json = Readonly<Record<string, unknown>>;
-interface Around {
-  readonly conditions: readonly Condition[];
-  readonly repeated: boolean;
-  readonly catches: readonly string[];
-}
+type Around = Pick<EmbeddedStatement, 'conditions' | 'catches'>;
 
 /**
+ * A loop over constants is given once for each of them.
  * @param text the whole `DO …` or `CREATE FUNCTION … LANGUAGE plpgsql` statement
  * @throws SyntaxFault when the body does not parse
  */
-export function embeddedStatements(text: string): EmbeddedStatement[] {
-  const parsed = parseBody(text);
+export function readCode(text: string): (EmbeddedStatement | Question)[] {
   // Lines are counted from the one on which the body begins.
   const before = lineOfBody(text);
-  return (parsed.plpgsql_funcs ?? []).flatMap((item) => {
-    const code = objectIn(item, 'PLpgSQL_function');
-    const reader = new Reader(before, listIn(code, 'datums').map(asObject));
-    reader.visit(objectIn(code, 'action'), outermost);
-    return reader.found;
-  });
+  return parseBodies(text).flatMap((code) => new Reader(before, code).read());
 }
 
-const outermost: Around = { conditions: [], repeated: false, catches: [] };
-
-function parseBody(text: string): { plpgsql_funcs?: readonly Json[] } {
-  try {
-    return parsePlPgSQLSync(text) as { plpgsql_funcs?: readonly Json[] };
-  } catch (error) {
-    throw new SyntaxFault(error instanceof Error ? error.message : String(error), 0);
-  }
-}
+/** @throws SyntaxFault as `readCode` does */
+export const embeddedStatements = (text: string): EmbeddedStatement[] =>
+  readCode(text).filter((item) => 'sql' in item);
 
 function lineOfBody(text: string): number {
   const quote = /\$[\w\u0080-\uffff]*\$|'/.exec(
@@ -67,237 +77,214 @@ function lineOfBody(text: string): number {
   return quote === null ? 0 : text.slice(0, quote.index).split('\n').length - 1;
 }
 
-const asObject = (value: unknown): Json =>
-  value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Json) : {};
-const objectIn = (value: unknown, key: string): Json => asObject(asObject(value)[key]);
-const listIn = (value: Json, key: string): readonly unknown[] => {
-  const list = value[key];
-  return Array.isArray(list) ? list : [];
-};
-const queryOf = (value: Json, key: string): string => {
-  const { query } = objectIn(objectIn(value, key), 'PLpgSQL_expr');
-  return typeof query === 'string' ? query : '';
+/** So many rounds of loops are given in one body. */
+const mostRounds = 200;
+/** Of a variable's value, as JSON: `text := text || text` doubles it. */
+const longestValue = 200_000;
+
+/** Where the SQL stands in the statements that have some. */
+const sqlIn: Readonly<Record<string, string>> = {
+  PLpgSQL_stmt_execsql: 'sqlstmt',
+  PLpgSQL_stmt_perform: 'expr',
+  PLpgSQL_stmt_call: 'expr',
+  PLpgSQL_stmt_dynexecute: 'query',
 };
 
-/** A loop over constants is unrolled, up to so many of them. */
-const mostRounds = 100;
+/** These make no object and take none away; functions that they call may. */
+const ofRows = /^\s*(select|insert|update|delete|merge|values|with|table)\b/i;
 
-/** Goes through a body in the order of its text, and knows what its variables stand for. */
 class Reader {
-  readonly found: EmbeddedStatement[] = [];
+  readonly #found: (EmbeddedStatement | Question)[] = [];
   readonly #before: number;
+  readonly #code: Json;
   readonly #names: readonly string[];
-  readonly #variables = new Map<string, string>();
+  #variables: Variables = new Map();
+  /** Names of variables that once stood for what only the database answers. */
+  readonly #answers = new Set<string>();
+  #rounds = 0;
+  #changes = 0;
 
-  constructor(before: number, datums: readonly Json[]) {
+  constructor(before: number, code: Json) {
+    const datums = listIn(code, 'datums').map(asObject);
     this.#before = before;
-    this.#names = datums.map((datum) => nameOf(datum));
-    for (const datum of datums) {
-      const value = queryOf(objectIn(datum, 'PLpgSQL_var'), 'default_val');
-      if (value !== '') this.#variables.set(nameOf(datum), value);
+    this.#code = code;
+    this.#names = variableNames(datums);
+    for (const [number, datum] of datums.entries()) {
+      const name = this.#names[number] ?? '';
+      // Of two variables of one name, in blocks within each other, either may be meant.
+      const isOnly = this.#names.indexOf(name) === this.#names.lastIndexOf(name);
+      const value = parseExpression(queryOf(objectIn(datum, 'PLpgSQL_var'), 'default_val'));
+      if (isOnly && value !== null) this.#assign(name, substitute(value, this.#variables));
     }
   }
 
-  visit(node: Json, around: Around): void {
-    for (const [kind, inner] of Object.entries(node)) this.#statement(kind, asObject(inner), around);
+  read(): (EmbeddedStatement | Question)[] {
+    this.#all([objectIn(this.#code, 'action')], { conditions: [], catches: [] });
+    return this.#found;
   }
 
   /** What stands behind `IF … THEN RETURN` is run only where that does not hold. */
   #all(statements: readonly unknown[], around: Around): void {
     let within = around;
-    for (const item of statements) {
-      const statement = asObject(item);
-      this.visit(statement, within);
-      const condition = this.#leaving(objectIn(statement, 'PLpgSQL_stmt_if'));
-      if (condition !== null) within = { ...within, conditions: [...within.conditions, condition] };
-    }
-  }
-
-  #leaving(branch: Json): Condition | null {
-    const expression = queryOf(branch, 'cond');
-    const last = asObject(listIn(branch, 'then_body').at(-1));
-    return expression !== '' && 'PLpgSQL_stmt_return' in last
-      ? { expression, wanted: false, variables: new Map(this.#variables) }
-      : null;
-  }
-
-  #statement(kind: string, node: Json, around: Around): void {
-    const line = this.#before + (typeof node.lineno === 'number' ? node.lineno : 1);
-    const add = (sql: string, dynamic: boolean): void => {
-      if (sql !== '') this.found.push({ sql, dynamic, line, ...around, variables: new Map(this.#variables) });
-    };
-    switch (kind) {
-      case 'PLpgSQL_stmt_execsql':
-        add(queryOf(node, 'sqlstmt'), false);
-        this.#selected(node, queryOf(node, 'sqlstmt'), around);
-        break;
-      case 'PLpgSQL_stmt_perform':
-        add(queryOf(node, 'expr'), false);
-        this.#set('found', `exists (${queryOf(node, 'expr')})`, around);
-        break;
-      case 'PLpgSQL_stmt_call':
-        add(queryOf(node, 'expr'), false);
-        break;
-      case 'PLpgSQL_stmt_assign':
-        this.#set(this.#nameAt(node.varno), queryOf(node, 'expr').replace(/^.*?(?::=|=)/s, ''), around);
-        break;
-      case 'PLpgSQL_stmt_dynexecute':
-        add(queryOf(node, 'query'), true);
-        this.#forget(node);
-        break;
-      case 'PLpgSQL_stmt_if':
-        this.#branches(ifBranches(node), listIn(node, 'else_body'), around);
-        break;
-      case 'PLpgSQL_stmt_case':
-        this.#branches(caseBranches(node), listIn(node, 'else_stmts'), around);
-        break;
-      case 'PLpgSQL_stmt_block': {
-        const block = objectIn(objectIn(node, 'exceptions'), 'PLpgSQL_exception_block');
-        const handlers = listIn(block, 'exc_list').map((item) => objectIn(item, 'PLpgSQL_exception'));
-        const catches = handlers.flatMap((handler) => conditionNames(handler));
-        this.#all(listIn(node, 'body'), { ...around, catches: [...around.catches, ...catches] });
-        break;
+    for (const statement of statements)
+      for (const [kind, node] of Object.entries(asObject(statement))) {
+        const question = this.#statement(kind, asObject(node), within);
+        if (question !== null && leaves(node))
+          within = { ...within, conditions: [...within.conditions, { question, wanted: false }] };
       }
-      default:
-        this.#loop(kind, node, { ...around, repeated: true });
-    }
   }
 
-  #branches(branches: readonly Branch[], otherwise: readonly unknown[], around: Around): void {
-    const variables = new Map(this.#variables);
-    const failed: Condition[] = [];
-    const within = (more: readonly Condition[]): Around => ({
+  /** Of an IF what it asks first. */
+  #statement(kind: string, node: Json, around: Around): Question | null {
+    if (kind === 'PLpgSQL_stmt_if') return this.#branches(node, ifBranches(node), 'else_body', around);
+    if (kind === 'PLpgSQL_stmt_case') this.#branches(node, caseBranches(node), 'else_stmts', around);
+    else if (kind === 'PLpgSQL_stmt_block') this.#block(node, around);
+    else if (listIn(node, 'body').length > 0) this.#loop(kind, node, around);
+    else this.#simple(kind, node, around);
+    return null;
+  }
+
+  #branches(node: Json, branches: readonly Branch[], otherwise: string, around: Around): Question | null {
+    const before = this.#variables;
+    const questions = branches.map(({ expression }) => ({ expression, variables: before }));
+    this.#found.push(...questions);
+    const failed = questions.map((question): Condition => ({ question, wanted: false }));
+    const within = (conditions: readonly Condition[]): Around => ({
       ...around,
-      conditions: [...around.conditions, ...failed, ...more],
+      conditions: [...around.conditions, ...conditions],
     });
-    for (const { expression, statements } of branches) {
-      this.#all(statements, within([{ expression, wanted: true, variables }]));
-      failed.push({ expression, wanted: false, variables });
+    this.#apart(node, () => {
+      for (const [index, { statements }] of branches.entries()) {
+        this.#variables = before;
+        const taken = questions.slice(index, index + 1).map((question) => ({ question, wanted: true }));
+        this.#all(statements, within([...failed.slice(0, index), ...taken]));
+      }
+      this.#variables = before;
+      this.#all(listIn(node, otherwise), within(failed));
+    });
+    return questions[0] ?? null;
+  }
+
+  #block(node: Json, around: Around): void {
+    const handlers = handlersOf(node);
+    const catches = [...around.catches, ...handlers.flatMap(({ conditions }) => conditions)];
+    const body = (): void => this.#all(listIn(node, 'body'), { ...around, catches });
+    if (handlers.length === 0) {
+      body();
+      return;
     }
-    this.#all(otherwise, within([]));
+    this.#apart(node, () => {
+      body();
+      for (const { statements } of handlers) this.#apart(node, () => this.#all(statements, around));
+    });
   }
 
   #loop(kind: string, node: Json, around: Around): void {
-    const body = listIn(node, 'body');
-    const rounds = body.length === 0 ? null : this.#rounds(kind, node);
-    // What the loop itself sets is something else each time.
-    this.#forget(node);
-    for (const round of rounds ?? [new Map<string, string>()]) {
-      for (const [name, value] of round) this.#variables.set(name, value);
-      this.#all(body, around);
-      for (const name of round.keys()) this.#variables.delete(name);
+    const rounds = this.#roundsOf(kind, node);
+    const loop = { [kind]: node };
+    this.#apart(loop, () => {
+      this.#forget(setIn(loop, this.#names));
+      // What a variable was told before would be asked again in each round.
+      this.#forget(this.#answers);
+      const before = this.#variables;
+      for (const round of rounds ?? [new Map()]) {
+        this.#variables = new Map([...before, ...round]);
+        this.#all(listIn(node, 'body'), around);
+      }
+    });
+  }
+
+  /** What is set where it may not be run, or be run again, is not known afterwards. */
+  #apart(code: Json, read: () => void): void {
+    const before = this.#variables;
+    const changes = this.#changes;
+    read();
+    this.#variables = before;
+    this.#forget(setIn(code, this.#names));
+    if (this.#changes > changes) this.#forget(this.#answers);
+  }
+
+  #simple(kind: string, node: Json, around: Around): void {
+    const sql = queryOf(node, sqlIn[kind] ?? '');
+    const dynamic = kind === 'PLpgSQL_stmt_dynexecute';
+    const line = this.#before + (typeof node.lineno === 'number' ? node.lineno : 1);
+    if (sql !== '') {
+      this.#found.push({ sql, dynamic, line, ...around, variables: this.#variables });
+      if (dynamic || !ofRows.test(sql)) {
+        this.#changes += 1;
+        this.#forget(this.#answers);
+      }
+    }
+    const before = this.#variables;
+    this.#forget(setIn({ [kind]: node }, this.#names));
+    const set = (name: string, value: Node | null): void =>
+      this.#assign(name, value === null ? null : substitute(value, before));
+    if (kind === 'PLpgSQL_stmt_assign')
+      set(this.#nameAt(node.varno), parseExpression(assigned(queryOf(node, 'expr'))));
+    if (kind === 'PLpgSQL_stmt_perform' || (node.into === true && /^\s*select\b/i.test(sql))) {
+      set('found', foundBy(sql));
+      const [name, second] = fieldsOf(objectIn(node, 'target'));
+      if (name !== undefined && second === undefined && !dynamic) set(name, selectedValue(sql));
     }
   }
 
   /** What a loop over constants sets in each of its rounds; null where that is not known. */
-  #rounds(kind: string, node: Json): Map<string, string>[] | null {
+  #roundsOf(kind: string, node: Json): Row[] | null {
     const rounds =
       kind === 'PLpgSQL_stmt_foreach_a'
-        ? this.#items(node)?.map((item) => new Map([[this.#nameAt(node.varno), asLiteral(item)]]))
+        ? this.#items(node)?.map((item) => new Map([[this.#nameAt(node.varno), item]]))
         : this.#rows(node);
-    return rounds == null || rounds.length > mostRounds ? null : rounds;
+    if (rounds == null || this.#rounds + rounds.length > mostRounds) return null;
+    this.#rounds += rounds.length;
+    return rounds;
   }
 
-  #items(node: Json): string[] | null {
+  #items(node: Json): Node[] | null {
     const array = parseExpression(queryOf(node, 'expr'));
     return array === null ? null : arrayItems(substitute(array, this.#variables));
   }
 
-  #rows(node: Json): Map<string, string>[] | null {
+  #rows(node: Json): Row[] | null {
     const query = queryOf(node, 'query');
-    const rows = query === '' ? null : constantRows(query, this.#variables);
     const target = objectIn(node, 'var');
-    const record = objectIn(target, 'PLpgSQL_rec').refname;
-    const names = fieldsOf(target).map((field) => String(field.name));
-    return (
-      rows?.map(
-        (row) =>
-          new Map(
-            [...row].map(([column, value], index): [string, string] => [
-              typeof record === 'string' ? `${record}.${column}` : (names[index] ?? ''),
-              value,
-            ]),
-          ),
-      ) ?? null
-    );
+    const record = recordOf(target);
+    const names = fieldsOf(target);
+    return query === ''
+      ? null
+      : (constantRows(query, this.#variables)?.map(
+          (row) =>
+            new Map(
+              [...row].map(([column, value], index): [string, Node] => [
+                record === null ? (names[index] ?? '') : `${record}.${column}`,
+                value,
+              ]),
+            ),
+        ) ?? null);
   }
 
-  /** `SELECT … INTO variable`. */
-  #selected(node: Json, query: string, around: Around): void {
-    this.#forget(node);
-    const fields = fieldsOf(objectIn(node, 'target'));
-    if (node.into !== true || !/^\s*select\b/i.test(query)) {
-      this.#variables.delete('found');
+  #assign(name: string, value: Node | null): void {
+    if (value === null || JSON.stringify(value).length > longestValue) {
+      this.#forget([name]);
       return;
     }
-    this.#set('found', `exists (${query})`, around);
-    const [field, second] = fields;
-    if (field !== undefined && second === undefined) this.#set(String(field.name), `(${query})`, around);
+    if (asksDatabase(value)) this.#answers.add(name);
+    this.#variables = new Map([...this.#variables, [name, value]]);
   }
 
-  /** What is set only under some condition, or again and again, is not known afterwards. */
-  #set(name: string, value: string, { conditions, repeated }: Around): void {
-    if (conditions.length > 0 || repeated || value === '') this.#variables.delete(name);
-    else this.#variables.set(name, this.#settled(name, value));
-  }
-
-  /** `text := text || '…'` would stand for itself. */
-  #settled(name: string, value: string): string {
-    const old = this.#variables.get(name);
-    return old === undefined
-      ? value
-      : value.replaceAll(new RegExp(`(?<![\\w.'"])${name}(?![\\w.'"])`, 'g'), `(${old})`);
-  }
-
-  #forget(node: Json): void {
-    for (const name of this.#setIn(node)) this.#variables.delete(name);
-  }
-
-  /** The variables that something sets, wherever in it. */
-  #setIn(value: unknown): string[] {
-    if (Array.isArray(value)) return value.flatMap((item) => this.#setIn(item));
-    return Object.entries(asObject(value)).flatMap(([key, inner]) => {
-      const { varno, refname } = asObject(inner);
-      const own =
-        key === 'PLpgSQL_stmt_assign' || key === 'PLpgSQL_stmt_foreach_a' ? [this.#nameAt(varno)] : [];
-      const fields = key === 'PLpgSQL_row' ? fieldsOf({ [key]: inner }).map(({ name }) => String(name)) : [];
-      const loop = key === 'PLpgSQL_var' && typeof refname === 'string' ? [refname] : [];
-      return [...own, ...fields, ...loop, ...this.#setIn(inner)];
-    });
+  #forget(names: Iterable<string>): void {
+    const gone = new Set(names);
+    // A record is set as a whole.
+    const isGone = (name: string): boolean => gone.has(name) || gone.has(name.replace(/\..*$/s, ''));
+    if (this.#variables.size > 0 && gone.size > 0)
+      this.#variables = new Map([...this.#variables].filter(([name]) => !isGone(name)));
   }
 
   #nameAt = (number: unknown): string => (typeof number === 'number' ? (this.#names[number] ?? '') : '');
 }
 
-interface Branch {
-  readonly expression: string;
-  readonly statements: readonly unknown[];
-}
+/** Whether what follows is reached only where the first branch is not taken. */
+const leaves = (branch: unknown): boolean =>
+  'PLpgSQL_stmt_return' in asObject(listIn(asObject(branch), 'then_body').at(-1));
 
-const ifBranches = (node: Json): Branch[] => [
-  { expression: queryOf(node, 'cond'), statements: listIn(node, 'then_body') },
-  ...listIn(node, 'elsif_list').map((item) => {
-    const elsif = objectIn(item, 'PLpgSQL_if_elsif');
-    return { expression: queryOf(elsif, 'cond'), statements: listIn(elsif, 'stmts') };
-  }),
-];
-
-const caseBranches = (node: Json): Branch[] =>
-  listIn(node, 'case_when_list').map((item) => {
-    const when = objectIn(item, 'PLpgSQL_case_when');
-    return { expression: queryOf(when, 'expr'), statements: listIn(when, 'stmts') };
-  });
-
-const nameOf = (datum: Json): string => {
-  const [variable] = Object.values(datum).map(asObject);
-  return typeof variable?.refname === 'string' ? variable.refname : '';
-};
-
-const fieldsOf = (target: Json): Json[] => listIn(objectIn(target, 'PLpgSQL_row'), 'fields').map(asObject);
-
-function conditionNames(handler: Json): string[] {
-  return listIn(handler, 'conditions').flatMap((item) => {
-    const { condname } = objectIn(item, 'PLpgSQL_condition');
-    return typeof condname === 'string' ? [condname] : [];
-  });
-}
+/** What stands behind the `:=`; nothing of `list[1] := …`, which sets a part of the variable. */
+const assigned = (text: string): string => /^[^[=]*?:?=(.*)$/s.exec(text)?.[1] ?? '';

@@ -130,6 +130,7 @@ describe('a schema and facts from a catalogue', () => {
     name,
     kind: 'table',
     parents: [],
+    isDefault: false,
     columns: [],
     constraints: [],
     indexes: [],

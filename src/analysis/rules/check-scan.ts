@@ -49,11 +49,11 @@ export const checkScan = defineRule({
       case 'attachPartition':
         return [
           ...attached(change.table, change.partition, context),
-          ...defaultScanned(change.table, change.partition, context),
+          ...defaultScanned(change.table, context),
         ];
       case 'createTable':
         return change.isPartition && !change.isDefault
-          ? change.parents.flatMap((parent) => defaultScanned(parent, change.table, context))
+          ? change.parents.flatMap((parent) => defaultScanned(parent, context))
           : null;
     }
   },
@@ -142,10 +142,9 @@ function attached(parent: string, partition: string, context: Context): Finding[
 }
 
 /** Rows of the DEFAULT partition that belong into a new one make the statement fail, so that it is read for them. */
-function defaultScanned(parent: string, partition: string, context: Context): Finding[] {
+function defaultScanned(parent: string, context: Context): Finding[] {
   const table = childrenOf(context.schema, parent).find(({ isDefault }) => isDefault)?.key;
-  if (table === undefined || table === partition || context.isNew(table) || hasValidCheck(table, context))
-    return [];
+  if (table === undefined || context.isNew(table) || hasValidCheck(table, context)) return [];
   const on = context.name(table);
   return [
     {

@@ -2,6 +2,7 @@ import type { ChangeOf, NewConstraint } from '../changes/change.ts';
 import type { Context } from '../context.ts';
 import { defineRule, type Finding } from '../define-rule.ts';
 import { columnList, lockOn } from '../phrases.ts';
+import { comparedAlike } from '../schema/type-change.ts';
 
 export const foreignKeyScan = defineRule({
   id: 'foreign-key-scan',
@@ -59,8 +60,7 @@ function scans(constraint: NewConstraint, table: string, context: Context): Find
 function comparedAnew(change: ChangeOf<'changeType'>, context: Context): Finding[] {
   const { table: target, column, type, at } = change;
   const old = context.column(target, column)?.type;
-  if (old === undefined || old.name === type.name || (asText.has(old.name) && asText.has(type.name)))
-    return [];
+  if (old === undefined || comparedAlike(old, type, context.schema)) return [];
   return context.schema.referencing(target).flatMap((table) => {
     if (context.isNew(table.key)) return [];
     const keys = [...table.constraints.values()].filter(
@@ -70,8 +70,6 @@ function comparedAnew(change: ChangeOf<'changeType'>, context: Context): Finding
     return keys.map(({ name }) => keyCheckedAgain(table.key, name, { target, column, at }, context));
   });
 }
-
-const asText = new Set(['text', 'varchar']);
 
 function keyCheckedAgain(
   table: string,
@@ -101,6 +99,7 @@ function attached({ table: parent, partition }: ChangeOf<'attachPartition'>, con
       const isOwn = own.some(
         (other) =>
           other.kind === 'foreign' &&
+          other.valid &&
           other.references === references &&
           other.columns.join() === columns.join(),
       );

@@ -97,7 +97,7 @@ function tableFrom(table: CatalogueTable, own: ReadonlySet<string>, expressions:
     constraints: new Map(constraints.map((constraint) => [constraint.name, constraint])),
     indexes: new Set(table.indexes.map(({ name }) => keyOf(table.schema, name))),
     parents: table.parents.map((parent) => keyOf(parent.schema, parent.name)),
-    isDefault: false,
+    isDefault: table.isDefault,
   };
 }
 

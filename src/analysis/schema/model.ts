@@ -72,7 +72,7 @@ export interface Table {
   readonly indexes: Set<string>;
   /** Keys of the tables of which it is a partition or a child. */
   readonly parents: readonly string[];
-  /** The DEFAULT partition; false where it is not known. */
+  /** The DEFAULT partition. */
   readonly isDefault: boolean;
 }
 

@@ -115,6 +115,15 @@ function baseOf(type: ColumnType, schema: Schema, depth = 0): { type: ColumnType
   return { type: base.type, constrained: known.constrained || base.constrained };
 }
 
+/** Whether values of both types are compared by the same operator, so that what was found equal stays so. */
+export function comparedAlike(a: ColumnType, b: ColumnType, schema: Schema): boolean {
+  const [one, other] = [a, b].map((type) => baseOf(type, schema).type);
+  const asText = ({ name }: ColumnType): string => (name === 'varchar' ? 'text' : name);
+  return (
+    one !== undefined && other !== undefined && one.array === other.array && asText(one) === asText(other)
+  );
+}
+
 const sameType = (a: ColumnType, b: ColumnType): boolean =>
   a.name === b.name &&
   a.schema === b.schema &&
