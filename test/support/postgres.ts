@@ -3,6 +3,7 @@ import pg from 'pg';
 import { inject } from 'vitest';
 import { type StopMode, startServer as startAgain } from '../../src/embedded/server.ts';
 import { launchServer, type Major } from './launch.ts';
+import { startStandby, type TestStandby } from './standby.ts';
 
 export { availableMajors, type Major, majors } from './launch.ts';
 
@@ -54,6 +55,8 @@ export interface TestServer {
   /** As a superuser; the database is `postgres` unless one is named. */
   url(database?: string): string;
   createDatabase(): Promise<TestDatabase>;
+  /** A standby that streams from it, under this name. */
+  startStandby(name: string): Promise<TestStandby>;
   /** `immediate` is a crash. The port stays. */
   restart(mode: StopMode): Promise<void>;
   stop(mode?: StopMode): Promise<void>;
@@ -71,6 +74,7 @@ export async function startServer(
     dataDirectory: launched.options.dataDirectory,
     url: (database = 'postgres') => launched.url(database),
     createDatabase: () => createDatabaseOn(launched.url('postgres')),
+    startStandby: (name) => startStandby(launched.options, launched.url('postgres'), name),
     async restart(mode) {
       await server.stop(mode);
       server = await startAgain(launched.options);
