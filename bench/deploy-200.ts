@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { schemaFrom } from '../src/analysis/schema/from-catalogue.ts';
 import { programDirectories } from '../src/config.ts';
+import { readCatalogue } from '../src/db/catalogue.ts';
 import { findPrograms } from '../src/db/programs.ts';
 import { withSession } from '../src/db/session.ts';
 import { parseTarget } from '../src/db/target.ts';
@@ -86,7 +88,8 @@ async function deployWithSwitchback(directory: string, url: string): Promise<voi
   const plan = await withSession(target, { applicationName: 'switchback:bench' }, async (session) => {
     const history = await readHistory(session, target.schema);
     const comparison = compare(bundle, history, { outOfOrder: 'warn' });
-    return makePlan({ bundle, history, comparison, serverVersion: '15' });
+    const schema = schemaFrom(await readCatalogue(session), { defaultSchema: target.schema });
+    return makePlan({ bundle, history, comparison, serverVersion: '15', schema });
   });
   const applied = await apply({
     target,
@@ -95,6 +98,14 @@ async function deployWithSwitchback(directory: string, url: string): Promise<voi
     jobId: 'bench',
     lockTimeoutMs: 2_000,
     lockBudgetMs: 10_000,
+    vault: {
+      operation: 'bench',
+      retentionDays: 30,
+      limitBytes: null,
+      whenFull: 'refuse',
+      backup: null,
+      allow: [],
+    },
     signal: new AbortController().signal,
     report: () => undefined,
   });

@@ -6,10 +6,12 @@ import type { Measurement } from './define-bench.ts';
 import { deploy200 } from './deploy-200.ts';
 import { enqueue } from './enqueue.ts';
 import { memory } from './memory.ts';
+import { prove } from './prove.ts';
 import { sse } from './sse.ts';
+import { validate } from './validate.ts';
 import { vault } from './vault.ts';
 
-const benches = [deploy200, enqueue, sse, memory, backup, analyse, vault] as const;
+const benches = [deploy200, enqueue, sse, memory, backup, analyse, vault, validate, prove] as const;
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));

@@ -40,6 +40,7 @@ export const vault = defineBench({
                 {
                   operation: 'bench',
                   migration: '1_drop',
+                  direction: 'forth',
                   statement: 1,
                   retentionDays: 30,
                   limitBytes: null,

@@ -1,5 +1,6 @@
 /** The form of the configuration: what may stand in the file, with defaults. */
 import { z } from 'zod';
+import { policy } from './policy-config.ts';
 
 const name = z
   .string()
@@ -9,95 +10,6 @@ const name = z
   );
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'a postgres:// URL' });
 const seconds = (fallback: number) => z.int().min(1).max(86_400).default(fallback);
-const milliseconds = (least: number, most: number, fallback: number) =>
-  z.int().min(least).max(most).default(fallback);
-
-/** Overrides one stop by its code; the reason stands in the plan and the report. */
-export const allowance = z
-  .strictObject({
-    code: z.string().min(1).max(64).describe('Code of the fault that is allowed, or id of the rule'),
-    migration: z.string().min(1).max(255).optional().describe('Only in this migration'),
-    reason: z.string().trim().min(8).max(500).describe('Why this is right; it stands in the report'),
-  })
-  .meta({ id: 'Allowance' });
-export type Allowance = z.infer<typeof allowance>;
-
-const backupPolicy = z
-  .union([
-    z.literal('always'),
-    z.strictObject({ youngerThanMinutes: z.int().min(1).max(525_600) }),
-    z.strictObject({ never: z.string().trim().min(8).max(500).describe('Why no backup is taken') }),
-  ])
-  .describe(
-    'Backup before a deployment: always; only where no verified one is young enough; never, with a reason',
-  );
-
-/** As the analyser calls them; `off` is no rule at all. */
-const ruleSeverity = z.enum(['off', 'notice', 'safe', 'caution', 'dangerous']);
-
-const analysisPolicy = z
-  .strictObject({
-    rules: z
-      .record(z.string().min(1).max(64), ruleSeverity)
-      .default({})
-      .describe("By a rule's id: another severity than its own, or off; `dangerous` stops a deployment"),
-    thresholds: z
-      .strictObject({
-        briefSeconds: z
-          .number()
-          .min(0)
-          .max(3_600)
-          .default(0.5)
-          .describe('Work under a lock that is estimated to take no longer is safe'),
-        lockedTables: z
-          .int()
-          .min(0)
-          .max(10_000)
-          .default(5)
-          .describe('More existing tables than this locked in one transaction are worth a word'),
-      })
-      .prefault({}),
-  })
-  .prefault({});
-
-const policy = z
-  .strictObject({
-    outOfOrder: z
-      .enum(['warn', 'stop'])
-      .default('warn')
-      .describe('A pending migration that sorts before an applied one'),
-    backup: backupPolicy.default('always'),
-    bundles: z
-      .enum(['directory', 'upload'])
-      .default('directory')
-      .describe('Where migrations come from; `upload` also takes POST /api/bundles'),
-    lockTimeoutMs: milliseconds(50, 60_000, 2_000).describe(
-      'How long a segment that blocks others may wait for its locks, in all',
-    ),
-    lockBudgetMs: milliseconds(0, 3_600_000, 60_000).describe(
-      'How long lock timeouts, deadlocks and serialisation failures are retried',
-    ),
-    maxReplicationLagMs: milliseconds(0, 3_600_000, 10_000).describe(
-      'A replica further behind stops a deployment',
-    ),
-    longTransactionMs: milliseconds(1_000, 86_400_000, 30_000).describe(
-      'A transaction older than this, in a table that the plan locks, stops a deployment',
-    ),
-    publicationsChecked: z
-      .boolean()
-      .default(false)
-      .describe(
-        "FOR ALL TABLES publications leave out Switchback's own tables, or their subscribers have them",
-      ),
-    analysis: analysisPolicy,
-    allow: z
-      .array(allowance)
-      .default([])
-      .describe('Faults, and dangerous violations by their rule, that are allowed in every deployment'),
-  })
-  .prefault({})
-  .meta({ id: 'Policy' });
-export type Policy = z.infer<typeof policy>;
 
 const database = z
   .strictObject({
@@ -105,6 +17,11 @@ const database = z
     url: postgresUrl.describe(
       "Direct URL of the database, with Prisma's parameters; not a transaction pooler's",
     ),
+    scratchUrl: postgresUrl
+      .optional()
+      .describe(
+        'A database of the server on which scratch databases are made, of the same major version; its own server when absent',
+      ),
     migrations: z
       .string()
       .min(1)

@@ -12,6 +12,7 @@ import { type Config, configSchema, type DeepReadonly, type Parsed } from './con
 import { AppError } from './errors.ts';
 
 export * from './config-schema.ts';
+export { type Allowance, allowance, type Policy } from './policy-config.ts';
 
 /** Environment variables with our prefix, and the place in the file that each overrides. */
 export const environmentVariables: Readonly<

@@ -57,9 +57,15 @@ export const catalogue = define({
   DEPLOYMENT_NOT_FOUND: { category: 'not-found', title: 'There is no such deployment' },
   BACKUP_NOT_FOUND: { category: 'not-found', title: 'There is no such backup' },
   HEALTH_CHECK_NOT_FOUND: { category: 'not-found', title: 'There is no such health check' },
+  ROLLBACK_TEST_NOT_FOUND: { category: 'not-found', title: 'There is no such rollback test' },
+  DRIFT_NOT_CHECKED: { category: 'not-found', title: 'No drift check has been made' },
+  WAY_BACK_NOT_FOUND: { category: 'not-found', title: 'No way back is known' },
+  ROLLBACK_NOT_FOUND: { category: 'not-found', title: 'There is no such rollback' },
   RECOVERY_NOT_FOUND: { category: 'not-found', title: 'There is no such recovery' },
   ALERT_NOT_FOUND: { category: 'not-found', title: 'There is no such alert' },
   MIGRATION_NOT_FOUND: { category: 'not-found', title: 'There is no such migration' },
+  VALIDATION_NOT_FOUND: { category: 'not-found', title: 'There is no such validation' },
+  FLAG_NOT_FOUND: { category: 'not-found', title: 'There is no such flag' },
 
   // Jobs
   DATABASE_BUSY: { category: 'conflict', title: 'Another operation runs on this database' },
@@ -105,11 +111,19 @@ export const catalogue = define({
   MIGRATION_HALF_APPLIED: { category: 'failed', title: 'A migration is half applied' },
   MIGRATION_NOT_APPLIED: {
     category: 'conflict',
-    title: 'The migration is not in the state that this recovery is for',
+    title: 'The migration is not in the state that this operation is for',
   },
   BASELINE_REQUIRED: { category: 'conflict', title: 'The database has tables but no migration history' },
   BASELINE_NOT_NEEDED: { category: 'conflict', title: 'The database already has a migration history' },
   STEP_UNKNOWN: { category: 'failed', title: 'It cannot be told whether a step took effect' },
+  ROLLBACK_NOT_LAST: { category: 'conflict', title: 'Later migrations are applied on top' },
+  SCHEMA_DRIFTED: { category: 'unsafe', title: 'The database is not what its migrations make' },
+  DRIFT_UNKNOWN: { category: 'unsafe', title: 'What the migrations make is not known' },
+  REHEARSAL_FAILED: { category: 'unsafe', title: 'A migration does not run in the rehearsal' },
+  ROLLBACK_MISSING: { category: 'unsafe', title: 'There is no way back that may be used' },
+  ROLLBACK_NOT_PROVEN: { category: 'unsafe', title: 'The way back of a migration is not proven' },
+  ROLLBACK_LOSES_DATA: { category: 'unsafe', title: 'What a migration removed cannot be put back' },
+  ROLLBACK_UNFINISHED: { category: 'conflict', title: 'A migration is half taken back' },
   RESUME_REFUSED: { category: 'conflict', title: 'The migration cannot be resumed' },
   PLAN_STALE: { category: 'conflict', title: 'The database or the bundle changed since the plan was made' },
   PLAN_HAS_VIOLATIONS: { category: 'unsafe', title: 'A rule forbids what a migration does' },
@@ -135,6 +149,33 @@ export const catalogue = define({
   PUBLICATION_FOR_ALL_TABLES: { category: 'unsafe', title: 'A publication covers all tables' },
   VERIFICATION_FAILED: { category: 'failed', title: 'The database is not as the plan says' },
   PROBE_FAILED: { category: 'failed', title: 'The application does not answer as it should' },
+
+  // Validation
+  TABLE_NOT_FOUND: { category: 'unsafe', title: 'There is no such table' },
+  MAPPING_INVALID: { category: 'unsafe', title: 'A column or an expression of the mapping cannot be used' },
+  KEY_UNUSABLE: { category: 'unsafe', title: 'There is no key by which rows can be told apart' },
+  TYPES_NOT_COMPARABLE: { category: 'unsafe', title: 'Two columns have types that cannot be compared' },
+  TABLE_CHANGED: { category: 'conflict', title: 'A table was changed while it was read' },
+  DATA_DIFFERS: { category: 'failed', title: 'Two tables do not hold the same rows' },
+
+  // Transforms
+  TRANSFORM_NOT_FOUND: { category: 'unsafe', title: 'There is no such transform' },
+  TRANSFORM_UNUSABLE: { category: 'unsafe', title: 'The module of a transform cannot be used' },
+  TRANSFORM_CHANGED: {
+    category: 'conflict',
+    title: 'A transform was changed since the data migration began',
+  },
+  TRANSFORM_FAILED: { category: 'failed', title: 'A transform failed' },
+  TRANSFORM_VALUE_REFUSED: {
+    category: 'failed',
+    title: 'A transform gave a value that its column cannot hold',
+  },
+  TRANSFORM_TIMEOUT: { category: 'failed', title: 'A transform took longer than its limit' },
+  TRANSFORM_OUT_OF_MEMORY: { category: 'failed', title: 'A transform needed more memory than its limit' },
+  BATCH_TOO_LARGE: { category: 'failed', title: 'A batch holds too many bytes' },
+
+  // Flags
+  FLAG_TAKEN: { category: 'conflict', title: 'The flag belongs to something else' },
 
   // Scratch databases
   SCRATCH_DENIED: { category: 'unsafe', title: 'No scratch database may be made' },

@@ -84,6 +84,11 @@ program
       .choices(['terminal', 'json'])
       .default('terminal'),
   )
+  .addOption(
+    new Option('--rows <rows>', 'what is in the tables that a migration has to do with')
+      .choices(['none', 'generated'])
+      .default('generated'),
+  )
   .option('--since <migration>', 'the first that is tried; those before it are only applied')
   .option('--database-url <url>', 'a server to make the scratch databases on (default: an embedded one)')
   .option('--write', 'put generated rollbacks that are proven beside their migrations, as rollback.sql')

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { faultsOfErrorPage, generateAll } from '../scripts/generate.ts';
 import { catalogue } from '../src/errors.ts';
 import { createJournalSql } from '../src/migrations/journal.ts';
+import { createVaultSql } from '../src/vault/schema.ts';
 import { version } from '../src/version.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -66,6 +67,14 @@ describe('the fences between the folders', () => {
     ['src/schema/c.ts', "import 'pg';"],
     ['src/db/e.ts', "import '@supabase/pg-delta';"],
     ['src/jobs/g.ts', "import '@supabase/pg-delta/plan';"],
+    ['src/data-migrations/a.ts', "import '../jobs/flags.ts';"],
+    ['src/data-migrations/signals/a.ts', "import '../../db/control/control.ts';"],
+    ['src/data-migrations/b.ts', "import 'pg';"],
+    ['src/api/f.ts', "import '../data-migrations/throttle.ts';"],
+    ['src/db/f.ts', "import '../data-migrations/throttle.ts';"],
+    ['src/vault/b.ts', "import '../migrations/plan.ts';"],
+    ['src/rollback/a.ts', "import '../jobs/runner.ts';"],
+    ['src/vault/a.ts', "import '../data-migrations/throttle.ts';"],
     ['src/errors.ts', "import './db/session.ts';"],
     ['src/jobs/e.ts', 'export const home = process.env.HOME;'],
     ['src/jobs/f.ts', 'try {\n  JSON.parse("1");\n} catch {}'],
@@ -81,8 +90,12 @@ describe('the fences between the folders', () => {
     ['src/db/ok.ts', "import '../errors.ts';\nimport '../config.ts';\nimport 'pg';"],
     ['src/db/programs.ts', "import 'node:child_process';"],
     ['src/db/control/ok.ts', "import '../target.ts';\nimport '@prisma/adapter-pg';"],
+    ['src/data-migrations/ok.ts', "import '../vault/save.ts';\nimport 'node:worker_threads';"],
     ['src/schema/ok.ts', "import '../db/session.ts';\nimport '@supabase/pg-delta/plan';"],
-    ['src/migrations/ok.ts', "import '../sql/split.ts';\nimport '../db/session.ts';"],
+    [
+      'src/migrations/ok.ts',
+      "import '../sql/split.ts';\nimport '../db/session.ts';\nimport '../vault/save.ts';",
+    ],
     ['src/backups/stores/ok.ts', "import '../../errors.ts';\nimport '../../db/programs.ts';"],
     ['src/jobs/kinds/ok.ts', "import '../../migrations/plan.ts';\nimport '../queue.ts';"],
     ['src/jobs/ok.ts', "import 'bullmq';\nimport '../alerts/sinks/index.ts';"],
@@ -252,9 +265,14 @@ describe('the package', () => {
 const withoutComments = (text: string): string =>
   text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '');
 
+const bare = (sql: string): string => sql.replace(/\s+/g, ' ').trim();
+
 describe('docs/operations.md', () => {
   it("gives the journal's SQL as it is run", async () => {
-    const bare = (sql: string): string => sql.replace(/\s+/g, ' ').trim();
     expect(bare(await read('docs/operations.md'))).toContain(bare(createJournalSql));
+  });
+
+  it("gives the vault's SQL as it is run", async () => {
+    expect(bare(await read('docs/operations.md'))).toContain(bare(createVaultSql));
   });
 });

@@ -13,6 +13,8 @@ export interface JobFact {
   };
   readonly state: 'running' | 'succeeded' | 'failed' | 'cancelled';
   readonly error: ErrorRecord | null;
+  /** Migrations that it rolled back, also where it failed afterwards. */
+  readonly rolledBack: readonly string[];
   /** How long it ran, or has been running. */
   readonly runningMs: number;
 }

@@ -35,6 +35,7 @@ export async function raiseAlerts(
         runningMs: Math.round(fact.runningMs),
       },
       error: withoutRowValues(fact.error),
+      ...(fact.rolledBack.length === 0 ? {} : { rolledBack: fact.rolledBack }),
     };
     jobs.push(
       ...(await insertAlert(transaction, sinks, {

@@ -33,7 +33,7 @@ export interface RecordResource<Body, View extends RecordView> {
   submit(deps: ApiDependencies, caller: Caller, body: Body): Promise<Enqueued>;
   /** One page of what the caller may see, newest first, and one entry more. */
   list(deps: ApiDependencies, caller: Caller, request: ListRequest): Promise<View[]>;
-  find(deps: ApiDependencies, id: string): Promise<View | null>;
+  find(deps: ApiDependencies, id: string, caller: Caller): Promise<View | null>;
 }
 
 const listQuery = z.strictObject({ ...pageQuery, database: databaseName.optional() });
@@ -49,7 +49,7 @@ export const defineRecordRoutes =
     const routes = app.withTypeProvider<FastifyTypeProviderDefault>();
 
     const read = async (caller: Caller, id: string): Promise<View> => {
-      const found = await resource.find(deps, id);
+      const found = await resource.find(deps, id, caller);
       if (found === null || !maySee(caller, found.database))
         throw new AppError(resource.notFound, `There is no ${singular} ${id}.`, { id });
       return found;

@@ -34,19 +34,33 @@ export function toProblem(error: AppError, requestId: string, status = httpStatu
 }
 
 /**
- * Answers with the error, and logs it: the only place where a request's error ends.
+ * Answers with the error, and logs it: where a request's error ends, but for routes of another protocol.
  * @param status HTTP status; the one of the error's code when absent
  */
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply, status?: number) {
-  const error = isFastifyError(thrown) ? fromFastify(thrown, request) : toAppError(outageOf(thrown));
+  const error = errorOf(thrown, request);
   const problem = toProblem(error, request.id, status);
+  settleError(error, request, reply, problem.status);
+  return reply.code(problem.status).type(problemType).send(problem);
+}
+
+/** Whatever a route, the validator or Fastify threw, as an error of the catalogue. */
+export const errorOf = (thrown: unknown, request: FastifyRequest): AppError =>
+  isFastifyError(thrown) ? fromFastify(thrown, request) : toAppError(outageOf(thrown));
+
+/** What every answer with an error has in common, whatever its form: its line in the log, and its headers. */
+export function settleError(
+  error: AppError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  status: number,
+): void {
   if (error.category === 'internal')
     request.log.error({ err: error.cause ?? error }, 'request failed inside');
-  else request.log[problem.status >= 500 ? 'warn' : 'debug']({ code: error.code }, error.message);
+  else request.log[status >= 500 ? 'warn' : 'debug']({ code: error.code }, error.message);
   if (error.category === 'unauthenticated') reply.header('www-authenticate', 'Bearer realm="switchback"');
-  const seconds = problem.status >= 500 || problem.status === 429 ? retryAfter(error) : undefined;
+  const seconds = status >= 500 || status === 429 ? retryAfter(error) : undefined;
   if (seconds !== undefined) reply.header('retry-after', String(seconds));
-  return reply.code(problem.status).type(problemType).send(problem);
 }
 
 export function routeNotFound(request: FastifyRequest): AppError {

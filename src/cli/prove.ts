@@ -7,13 +7,14 @@ import path from 'node:path';
 import { parseTarget, type Target } from '../db/target.ts';
 import { type Embedded, startEmbedded } from '../embedded/embedded.ts';
 import { AppError } from '../errors.ts';
+import { rollbackFiles } from '../migrations/read.ts';
 import { type Folder, readFolder } from '../migrations/read-folder.ts';
 import { type ProvenMigration, proveMigrations } from '../rollback/prove.ts';
-import { rollbackFiles } from '../rollback/sources.ts';
 import { loadParser } from '../sql/parse.ts';
 
 export interface ProveOptions {
   readonly format: 'terminal' | 'json';
+  readonly rows: 'none' | 'generated';
   readonly since?: string;
   readonly databaseUrl?: string;
   readonly write?: true;
@@ -61,8 +62,11 @@ async function proveOn(server: Target, folder: Folder, options: ProveOptions): P
   const tried: ProvenMigration[] = [];
   const proofs = proveMigrations({
     server,
+    from: 'empty',
+    rows: options.rows,
     migrations,
     jobId: randomUUID(),
+    signal: new AbortController().signal,
     ...(since === undefined ? {} : { since }),
   });
   for await (const one of proofs) {
@@ -93,10 +97,16 @@ function writeRollback({ directory }: Folder, { name, outcome, source, sql }: Pr
   writeFileSync(path.join(directory, name, 'rollback.sql'), text, { flag: 'wx' });
 }
 
-const lineOf = ({ name, outcome, source, reasons }: ProvenMigration): string =>
-  [`${outcome.padEnd(8)} ${name} (${source})`, ...reasons.map((reason) => `         ${reason}`), ''].join(
-    '\n',
-  );
+function lineOf({ name, outcome, source, reasons, on, compared }: ProvenMigration): string {
+  const how = outcome === 'proven' ? `${source}, on ${onWhat(on, compared)}` : source;
+  const more = [...reasons, ...compared.leftOut.map((what) => `left out: ${what}`)];
+  return [`${outcome.padEnd(8)} ${name} (${how})`, ...more.map((line) => `         ${line}`), ''].join('\n');
+}
+
+const onWhat = (on: ProvenMigration['on'], { tables, rows }: ProvenMigration['compared']): string =>
+  on === 'schema' || tables === 0
+    ? 'the schema'
+    : `${rows} generated rows of ${tables} ${tables === 1 ? 'table' : 'tables'}`;
 
 const countOf = (tried: readonly ProvenMigration[]): Record<ProvenMigration['outcome'], number> => {
   const counts = { proven: 0, refused: 0, wrong: 0, failed: 0 };

@@ -1,5 +1,7 @@
 import pg from 'pg';
 import { AppError } from '../errors.ts';
+import { CopyIn } from './copy-in.ts';
+import { CopyOut, type CopyOutcome, type CopySink } from './copy-out.ts';
 import { fromPostgres, sqlstateOf } from './errors.ts';
 import type { Target } from './target.ts';
 
@@ -15,6 +17,8 @@ export interface QueryOutcome<Row> {
   readonly rows: Row[];
   readonly rowCount: number;
   readonly command: string;
+  /** Of the rows; a domain's type is the one that it is made of. */
+  readonly fields: readonly { readonly name: string; readonly type: number; readonly modifier: number }[];
 }
 
 export interface Notice {
@@ -67,7 +71,7 @@ export class Session {
     values?: readonly unknown[],
   ): Promise<QueryOutcome<Row>> {
     const outcomes = await this.#send<Row>(sql, values);
-    return outcomes.at(-1) ?? { rows: [], rowCount: 0, command: '' };
+    return outcomes.at(-1) ?? { rows: [], rowCount: 0, command: '', fields: [] };
   }
 
   /** Runs a text of several statements as one simple query; one outcome for each. `completed` is called after each. */
@@ -92,10 +96,47 @@ export class Session {
       );
       // Of a text of several statements the driver gives a list, which its types do not know.
       const results: pg.QueryResult<Row>[] = Array.isArray(answer) ? answer : [answer];
-      return results.map(({ rows, rowCount, command }) => ({ rows, rowCount: rowCount ?? 0, command }));
+      return results.map(({ rows, rowCount, command, fields }) => ({
+        rows,
+        rowCount: rowCount ?? 0,
+        command,
+        fields: fields.map((field) => ({
+          name: field.name,
+          type: field.dataTypeID,
+          modifier: field.dataTypeModifier,
+        })),
+      }));
     } catch (error) {
-      throw fromPostgres(error, { doing: this.#doing, database: this.target.display });
+      throw this.#translate(error);
     }
+  }
+
+  /**
+   * Runs `COPY … TO STDOUT`. A sink that throws, or whose promise is rejected, is called no more; the rest is read and
+   * dropped, and then its error is thrown.
+   * @throws AppError by SQLSTATE, and whatever the sink throws
+   */
+  async copyOut(sql: string, sink: CopySink): Promise<void> {
+    const { error, refused } = await new Promise<CopyOutcome>((resolve) => {
+      this.#client.query(new CopyOut(sql, sink, resolve));
+    });
+    if (refused !== undefined) throw refused;
+    if (error !== undefined) throw this.#translate(error);
+  }
+
+  /**
+   * Begins `COPY … FROM STDIN`; the session is free again after `finish` or `abandon`.
+   * @throws AppError by SQLSTATE
+   */
+  async copyIn(sql: string): Promise<CopyIn> {
+    const copy = new CopyIn(sql, (error) => this.#translate(error));
+    this.#client.query(copy);
+    await copy.started();
+    return copy;
+  }
+
+  #translate(error: unknown): AppError {
+    return fromPostgres(error, { doing: this.#doing, database: this.target.display });
   }
 
   /** Calls the listener with each notice and warning, until the returned function is called. */

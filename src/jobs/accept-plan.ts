@@ -43,7 +43,7 @@ export async function acceptPlan(context: Context, plan: Plan, approved: Approve
       'The database or the bundle changed after the plan was made. Nothing was done. Make a new plan and look at it.',
       { planned: approved.fingerprint, found: plan.fingerprint },
     );
-  const begun = job.attempt === 1 ? null : await begunPlan(context);
+  const begun = job.attempt === 1 ? null : await begunDeployment(context);
   const accepted =
     begun === null ? plan : { ...plan, faults: plan.faults.map((fault) => settled(fault, plan, begun)) };
   refuseFaults(accepted.faults);
@@ -53,7 +53,7 @@ export async function acceptPlan(context: Context, plan: Plan, approved: Approve
 }
 
 /** What an earlier attempt of this job accepted; null where none came so far. */
-async function begunPlan({ deps, job }: Context): Promise<Plan | null> {
+export async function begunDeployment({ deps, job }: Context): Promise<Plan | null> {
   const found = await deps.control.prisma.deployment.findUnique({
     where: { jobId: job.id },
     select: { plan: true },

@@ -106,12 +106,15 @@ function plan(request: PlanRequest, customRules: readonly Rule[]): Plan {
     ...inputOf(surroundings, true),
     customRules,
   });
+  // The analysis has carried its own over the migrations.
+  const { schema } = inputOf(surroundings, true);
   return makePlan({
     bundle,
     history,
     comparison,
     serverVersion,
     analysis: analysisToJson(analysis, { notices: true }),
+    schema,
   });
 }
 

@@ -1,19 +1,25 @@
-import { backUpDatabase, findYoungVerifiedBackup } from '../backups/back-up-database.ts';
 import type { DatabaseConfig } from '../config.ts';
 import { withSession } from '../db/session.ts';
 import { parseTarget } from '../db/target.ts';
 import { AppError, toAppError } from '../errors.ts';
 import { probe } from '../health/probe.ts';
-import { type ApplyEvent, applicationName, apply, withLocks } from '../migrations/apply.ts';
-import { allow, type Fault, refuseFaults } from '../migrations/fault.ts';
-import { type PreflightCheck, preflight } from '../migrations/preflight.ts';
-import { invalidIndexes, verify } from '../migrations/verify.ts';
-import { acceptPlan, approvedPlan } from './accept-plan.ts';
+import { apply } from '../migrations/apply.ts';
+import { allow, refuseFaults } from '../migrations/fault.ts';
+import type { PlannedMigration } from '../migrations/plan.ts';
+import { verify } from '../migrations/verify.ts';
+import { isHandedOver } from './aborts.ts';
+import { acceptPlan, approvedPlan, begunDeployment } from './accept-plan.ts';
+import { awaitPredecessor } from './await-predecessor.ts';
+import { type BackupFirst, backUpFirst } from './back-up-first.ts';
 import { loadBundle } from './bundles.ts';
 import { databaseOf } from './databases.ts';
 import type { JobContext, Progress } from './define-job.ts';
 import { DeploymentDraft } from './deployment-draft.ts';
+import { followStatements } from './follow-statements.ts';
 import type { DeploymentPayload, DeploymentStep } from './kinds/deployment.ts';
+import { lookFirst } from './look-first.ts';
+import { rehearseDeployment } from './rehearse-deployment.ts';
+import { begunFailure, rollBackFailed } from './roll-back-failed.ts';
 import { type Survey, surveyBundle } from './survey.ts';
 
 type Context = JobContext<DeploymentPayload, DeploymentStep>;
@@ -24,7 +30,7 @@ export interface DeploymentResult {
   readonly backup: string | null;
 }
 
-/** Deploys: load, plan, preflight, backup, apply, verify, probe, report. Also what fails is reported. */
+/** Deploys: load, plan, rehearse, preflight, backup, apply, verify, probe, report. Also what fails is reported. */
 export async function runDeployment(context: Context): Promise<DeploymentResult> {
   const database = databaseOf(context.deps.config, context.job.database);
   const draft = new DeploymentDraft(context.job, database, [
@@ -32,11 +38,20 @@ export async function runDeployment(context: Context): Promise<DeploymentResult>
     ...context.payload.allow,
   ]);
   try {
+    if (context.job.attempt > 1) draft.begun = await begunDeployment(context);
+    const failed = await begunFailure(context);
+    if (failed !== null) {
+      if (draft.begun !== null) draft.planned(draft.begun);
+      throw failed;
+    }
     await deploy(context, database, draft);
   } catch (error) {
     // Who takes the job over reports; this worker has lost it or goes down.
-    if (!isHandedOver(context.signal)) await draft.store(context.deps.control, toAppError(error));
-    throw error;
+    if (isHandedOver(context.signal)) throw error;
+    const told = await rollBackFailed(context, database, draft, error);
+    if (isHandedOver(context.signal)) throw told;
+    await draft.store(context.deps.control, toAppError(told));
+    throw told;
   }
   await draft.timed('report', () => context.step('report', () => draft.store(context.deps.control, null)));
   return { database: database.name, applied: draft.appliedNames(), backup: draft.backupId() };
@@ -58,94 +73,43 @@ async function deploy(context: Context, database: DatabaseConfig, draft: Deploym
     return { ...found, plan: await acceptPlan(context, found.plan, planned) };
   });
   draft.planned(surveyed.plan);
-  if (surveyed.plan.migrations.length === 0) {
+  const all = [...draft.earlier(), ...surveyed.plan.migrations];
+  if (all.length === 0) {
     context.note('Nothing is pending.');
     return;
   }
+  await step('rehearse', (progress) => rehearseDeployment(context, database, surveyed, draft, progress));
   const invalidBefore = await step('preflight', () => runPreflight(context, database, surveyed, draft));
   draft.backedUp(await step('backup', (progress) => runBackup(context, database, progress)));
+  draft.applying = true;
   await step('apply', (progress) => runApply(context, database, surveyed, draft, progress));
-  await step('verify', () => runVerify(database, surveyed, draft, invalidBefore));
+  await step('verify', () => runVerify(database, all, draft, invalidBefore));
   await step('probe', () => runProbe(context, database, draft));
 }
 
-/**
- * The statement of a worker that was killed may still be running, and commit. Whoever has held the executor's lock knows
- * that it is over: only then history and journal tell what is left to do.
- */
-async function awaitPredecessor(context: Context, database: DatabaseConfig): Promise<void> {
-  await withLocks(
-    {
-      target: parseTarget(database.url),
-      jobId: context.job.id,
-      lockBudgetMs: database.policy.lockBudgetMs,
-      signal: context.signal,
-      report: (event) => tell(context, event, () => undefined, 0, 0),
-    },
-    () => Promise.resolve(),
-  );
-}
-
 async function runPreflight(
-  { job }: Context,
+  context: Context,
   database: DatabaseConfig,
-  { plan }: Survey,
+  surveyed: Survey,
   draft: DeploymentDraft,
-): Promise<string[]> {
-  const target = parseTarget(database.url);
-  return withSession(
-    target,
-    { applicationName: `${applicationName(job.id)}:preflight`, doing: 'looking before deploying' },
-    async (session) => {
-      const checks = await preflight({
-        session,
-        schema: target.schema,
-        relations: plan.migrations.flatMap((migration) => migration.relations),
-        waitsForSnapshots: plan.migrations.some((migration) =>
-          migration.segments.some((segment) => segment.steps.some((one) => one.waitsForSnapshots)),
-        ),
-        createsJournal: plan.needsJournal,
-        ...database.policy,
-      });
-      draft.preflight = checks;
-      refuseFaults(allow(checks.flatMap(faultOf), draft.allowances));
-      return invalidIndexes(session);
-    },
-  );
+): Promise<readonly string[]> {
+  const { migrations } = surveyed.plan;
+  const { checks, faults, invalidIndexes } = await lookFirst(context.job.id, database, migrations);
+  draft.preflight = checks;
+  refuseFaults(allow(faults, draft.allowances));
+  return invalidIndexes;
 }
 
-const faultOf = (check: PreflightCheck): Fault[] =>
-  check.code === undefined
-    ? []
-    : [{ code: check.code, severity: 'stop', migration: null, message: `${check.detail} Nothing was done.` }];
-
-/** The backup that the policy asks for, or the reason why there is none. */
 async function runBackup(
   context: Context,
   database: DatabaseConfig,
   progress: Progress,
-): Promise<{ id: string; takenAt: string; bytes: number } | { none: string }> {
-  const { deps, job, signal } = context;
-  const { backup: policy } = database.policy;
-  if (typeof policy === 'object' && 'never' in policy) return { none: policy.never };
-  const young =
-    typeof policy === 'object'
-      ? await findYoungVerifiedBackup(deps.control, database.name, policy.youngerThanMinutes)
-      : null;
-  const record =
-    young ??
-    (await backUpDatabase({
-      control: deps.control,
-      store: deps.store,
-      config: deps.config,
-      database,
-      jobId: job.id,
-      requestedBy: job.requestedBy,
-      signal,
-      phase: (_, work) => work(progress),
-    }));
-  await deps.control.prisma.deployment.update({ where: { jobId: job.id }, data: { backupId: record.id } });
-  return { id: record.id, takenAt: record.createdAt.toISOString(), bytes: Number(record.bytes ?? 0) };
+): Promise<BackupFirst> {
+  const { deps, job } = context;
+  const backup = await backUpFirst(context, database, progress);
+  if ('id' in backup)
+    await deps.control.prisma.deployment.update({ where: { jobId: job.id }, data: { backupId: backup.id } });
+  return backup;
 }
 
 async function runApply(
@@ -155,13 +119,9 @@ async function runApply(
   draft: DeploymentDraft,
   progress: Progress,
 ): Promise<void> {
-  const { job, signal } = context;
+  const { job, signal, payload } = context;
   const { lockTimeoutMs, lockBudgetMs } = database.policy;
-  const total = surveyed.plan.migrations.reduce(
-    (sum, migration) => sum + migration.segments.reduce((steps, segment) => steps + segment.steps.length, 0),
-    0,
-  );
-  let done = 0;
+  const follow = followStatements(context, surveyed.plan.migrations, progress, 'applied');
   await apply({
     target: parseTarget(database.url),
     bundle: surveyed.bundle,
@@ -169,61 +129,25 @@ async function runApply(
     jobId: job.id,
     lockTimeoutMs,
     lockBudgetMs,
+    vault: {
+      ...database.policy.vault,
+      operation: job.id,
+      backup: draft.backupId(),
+      allow: draft.allowances,
+    },
+    restore: payload.restore === true,
     signal,
     report: (event) => {
       draft.saw(event);
-      if (event.type === 'step') {
-        progress({
-          done,
-          total,
-          unit: 'statements',
-          message: `${event.migration}, line ${event.step.line}: ${event.step.summary}`,
-        });
-        done = Math.min(done + 1, total);
-      } else tell(context, event, progress, done, total);
+      follow.report(event);
     },
   });
-  progress({ done: total, total, unit: 'statements' });
-}
-
-function tell(context: Context, event: ApplyEvent, progress: Progress, done: number, total: number): void {
-  if (event.type === 'statement progress')
-    progress({
-      done,
-      total,
-      unit: 'statements',
-      message: `${event.migration}: ${event.phase}, ${event.done} of ${event.total} blocks`,
-    });
-  else if (event.type !== 'step') context.note(...describe(event));
-}
-
-function describe(
-  event: Exclude<ApplyEvent, { type: 'step' | 'statement progress' }>,
-): [string, Record<string, unknown>?] {
-  switch (event.type) {
-    case 'waiting': {
-      const { lock, holders, waitedMs } = event.wait;
-      return [
-        `Waiting for ${lock === 'prisma' ? "Prisma's migration lock" : "a predecessor's session to end"}, held by ${holders}`,
-        { waitedMs },
-      ];
-    }
-    case 'orphans ended':
-      return [`Ended ${event.count} session(s) that a killed worker had left running`];
-    case 'migration started':
-      return [`${event.migration} (${event.index} of ${event.of})`, { migration: event.migration }];
-    case 'remark':
-      return [`${event.migration}: ${event.remark}`, { migration: event.migration }];
-    case 'migration applied': {
-      const { name, durationMs } = event.outcome;
-      return [`${name} applied in ${durationMs} ms`, { migration: name, durationMs }];
-    }
-  }
+  follow.finished();
 }
 
 async function runVerify(
   database: DatabaseConfig,
-  { plan }: Survey,
+  applied: readonly PlannedMigration[],
   draft: DeploymentDraft,
   invalidBefore: readonly string[],
 ): Promise<void> {
@@ -231,7 +155,7 @@ async function runVerify(
   draft.verification = await withSession(
     target,
     { applicationName: 'switchback:verify', doing: 'verifying the deployment' },
-    (session) => verify({ session, schema: target.schema, applied: plan.migrations, invalidBefore }),
+    (session) => verify({ session, schema: target.schema, applied, invalidBefore }),
   );
   const failed = draft.verification.filter((check) => check.status === 'fail');
   if (failed.length > 0)
@@ -252,12 +176,7 @@ async function runProbe(
   if (failed.length > 0)
     throw new AppError(
       'PROBE_FAILED',
-      `The migrations were applied and verified, but the application does not answer as it should: ${failed.map((one) => `${one.url}: ${one.output}`).join('; ')}. The database stays as it is.`,
+      `The migrations were applied and verified, but the application does not answer as it should: ${failed.map((one) => `${one.url}: ${one.output}`).join('; ')}.${database.policy.onFailure === 'halt' ? ' The database stays as it is.' : ''}`,
       { probes: failed },
     );
 }
-
-const isHandedOver = ({ aborted, reason }: AbortSignal): boolean =>
-  aborted &&
-  reason instanceof AppError &&
-  (reason.code === 'JOB_INTERRUPTED' || reason.code === 'JOB_SUPERSEDED');

@@ -10,6 +10,7 @@ import type { PreflightCheck } from '../migrations/preflight.ts';
 import type { MigrationOutcome } from '../migrations/run-migration.ts';
 import type { VerificationCheck } from '../migrations/verify.ts';
 import type { RunningJob } from './define-job.ts';
+import type { WayBack } from './way-back.ts';
 
 /** Gathers what a deployment does, for its migration log: there is one also of a deployment that failed half-way. */
 export class DeploymentDraft {
@@ -17,6 +18,12 @@ export class DeploymentDraft {
   preflight: readonly PreflightCheck[] = [];
   verification: readonly VerificationCheck[] = [];
   probes: readonly ProbeOutcome[] = [];
+  /** What an earlier attempt of the job began with. */
+  begun: Plan | null = null;
+  /** Whether it came to applying. */
+  applying = false;
+  /** What became of taking it back by itself. */
+  rollback: MigrationLog['rollback'] = null;
   readonly #job: RunningJob;
   readonly #database: DatabaseConfig;
   readonly #startedAt = new Date();
@@ -24,6 +31,7 @@ export class DeploymentDraft {
   readonly #outcomes = new Map<string, MigrationOutcome>();
   readonly #started = new Set<string>();
   #plan: Plan | null = null;
+  #rehearsal: readonly WayBack[] | { readonly never: string } | null = null;
   #backup: MigrationLog['backup'] = { none: 'The deployment ended before its backup.' };
 
   constructor(job: RunningJob, database: DatabaseConfig, allowances: readonly Allowance[]) {
@@ -46,6 +54,11 @@ export class DeploymentDraft {
     if (plan.migrations.length === 0) this.#backup = { none: 'Nothing was to be applied.' };
   }
 
+  /** What came of rehearsing, or why that was not done. */
+  rehearsed(rehearsal: readonly WayBack[] | { readonly never: string }): void {
+    this.#rehearsal = rehearsal;
+  }
+
   backedUp(backup: MigrationLog['backup']): void {
     this.#backup = backup;
   }
@@ -55,8 +68,18 @@ export class DeploymentDraft {
     if (event.type === 'migration applied') this.#outcomes.set(event.outcome.name, event.outcome);
   }
 
+  /** What an earlier attempt has applied: it is in the plan that was begun, and no longer pending. */
+  earlier(): readonly PlannedMigration[] {
+    const pending = new Set(this.#plan?.migrations.map(({ name }) => name));
+    return this.#plan === null ? [] : (this.begun?.migrations ?? []).filter(({ name }) => !pending.has(name));
+  }
+
   appliedNames(): string[] {
-    return [...this.#outcomes.keys()];
+    return [...this.earlier().map(({ name }) => name), ...this.#outcomes.keys()];
+  }
+
+  backup(): MigrationLog['backup'] {
+    return this.#backup;
   }
 
   backupId(): string | null {
@@ -69,14 +92,15 @@ export class DeploymentDraft {
     await control.prisma.deployment.update({
       where: { jobId: this.#job.id },
       data: {
-        ...(this.#plan === null ? {} : { plan: toJson(this.#plan) }),
+        // What it began with says more than what a later attempt has found left.
+        ...(this.#plan === null || this.begun !== null ? {} : { plan: toJson(this.#plan) }),
         report: toJson({ ...log, markdown: toMarkdown(log) }),
       },
     });
   }
 
   #toLog(error: AppError | null): MigrationLog {
-    const migrations = this.#plan?.migrations ?? [];
+    const migrations = [...this.earlier(), ...(this.#plan?.migrations ?? [])];
     return {
       deployment: this.#job.id,
       database: this.#database.name,
@@ -97,7 +121,8 @@ export class DeploymentDraft {
       ),
       allowances: this.allowances,
       rollbackPlan: this.#rollbackPlan(),
-      testing: 'Not rehearsed: neither the migrations nor a way back was tried in a scratch database.',
+      testing: this.#testing(),
+      rollback: this.rollback,
       backup: this.#backup,
       preflight: this.preflight,
       verification: this.verification,
@@ -107,7 +132,35 @@ export class DeploymentDraft {
     };
   }
 
+  #testing(): string {
+    const rehearsal = this.#rehearsal;
+    if (rehearsal === null) return 'The deployment ended before its rehearsal.';
+    if ('never' in rehearsal) return `Not rehearsed: ${rehearsal.never}`;
+    const proven = rehearsal.filter(({ outcome }) => outcome === 'proven').length;
+    return `Rehearsed in a scratch database: the way back of ${proven} of ${rehearsal.length} migration(s) is proven.`;
+  }
+
+  #wayBackOf(name: string): LoggedMigration['wayBack'] {
+    const way = Array.isArray(this.#rehearsal)
+      ? (this.#rehearsal as readonly WayBack[]).find(({ migration }) => migration === name)
+      : undefined;
+    if (way === undefined) return null;
+    const { source, outcome, provenOn, reasons } = way;
+    return { source, outcome, provenOn, reasons };
+  }
+
   #rollbackPlan(): string {
+    const open = (this.#plan?.migrations ?? []).filter(
+      ({ name }) => this.#wayBackOf(name)?.outcome !== 'proven',
+    );
+    const proven =
+      this.#plan !== null && this.#plan.migrations.length > 0 && open.length === 0
+        ? 'POST /api/rollbacks: the way back of every migration is proven, and what they remove is in the vault until its retention ends. Else: '
+        : '';
+    return `${proven}${this.#restorePlan()}`;
+  }
+
+  #restorePlan(): string {
     return 'id' in this.#backup
       ? `Restore backup ${this.#backup.id}, taken ${this.#backup.takenAt} (pg_restore of the store's object): what was written since is lost.`
       : 'None: no backup was taken for this deployment.';
@@ -116,15 +169,19 @@ export class DeploymentDraft {
   #logMigration(migration: PlannedMigration, error: AppError | null): LoggedMigration {
     const outcome = this.#outcomes.get(migration.name);
     const steps = migration.segments.flatMap((segment) => segment.steps);
+    const isEarlier = this.earlier().includes(migration);
     return {
       name: migration.name,
-      outcome: outcome === undefined ? this.#unfinished(migration.name, error) : 'applied',
+      outcome: this.#outcomeOf(migration.name, error),
       statements: steps.map(({ summary, line }) => ({ summary, line })),
       segments: outcome?.segments ?? migration.segments.length,
       tries: outcome?.tries ?? 1,
       durationMs: outcome?.durationMs ?? null,
       locks: outcome?.locks ?? [],
       notices: [...(outcome?.notices ?? []), ...(outcome?.remarks ?? [])],
+      kept: outcome?.kept ?? (isEarlier ? null : []),
+      unkept: outcome?.unkept ?? [],
+      wayBack: this.#wayBackOf(migration.name),
       ...this.#judged(migration.name),
     };
   }
@@ -149,6 +206,11 @@ export class DeploymentDraft {
           null,
       })),
     };
+  }
+
+  #outcomeOf(name: string, error: AppError | null): LoggedMigration['outcome'] {
+    if (this.rollback?.rolledBack.includes(name) === true) return 'rolled back';
+    return this.appliedNames().includes(name) ? 'applied' : this.#unfinished(name, error);
   }
 
   #unfinished(name: string, error: AppError | null): LoggedMigration['outcome'] {

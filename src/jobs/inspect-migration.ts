@@ -2,7 +2,8 @@ import type { DatabaseConfig } from '../config.ts';
 import type { Control } from '../db/control/control.ts';
 import type { Fault } from '../migrations/fault.ts';
 import type { LoggedMigration, MigrationLog } from '../migrations/migration-log.ts';
-import { type PlannedMigration, textOf } from '../migrations/plan.ts';
+import type { PlannedMigration } from '../migrations/plan.ts';
+import { textOf } from '../migrations/plan-migration.ts';
 import type { JsonMigration } from './analysis-tasks.ts';
 import { databaseOf } from './databases.ts';
 import type { InspectDependencies, InspectedMigration } from './inspect.ts';
@@ -75,11 +76,11 @@ async function lastLog(
   database: string,
   migration: string,
 ): Promise<MigrationDetail['log']> {
-  const begun = (['applied', 'failed', 'half applied'] satisfies LoggedMigration['outcome'][]).map(
-    (outcome) => ({
-      report: { path: ['migrations'], array_contains: [{ name: migration, outcome }] },
-    }),
-  );
+  const begun = (
+    ['applied', 'failed', 'half applied', 'rolled back'] satisfies LoggedMigration['outcome'][]
+  ).map((outcome) => ({
+    report: { path: ['migrations'], array_contains: [{ name: migration, outcome }] },
+  }));
   const found = await prisma.deployment.findFirst({
     where: { database, OR: begun },
     orderBy: { id: 'desc' },

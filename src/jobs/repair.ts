@@ -89,6 +89,7 @@ async function tellOverdue({ control, config }: JobDependencies, now: number): P
         job,
         state: 'running',
         error: null,
+        rolledBack: [],
         runningMs: runningMs(job, now),
       });
     });
@@ -109,7 +110,11 @@ async function findLost({ control }: JobDependencies, dueBefore: number): Promis
 
 const day = 24 * 3_600_000;
 /** What comes by the thousand and is of no use after so many days; everything else is kept. */
-const keptDays: Readonly<Record<string, number>> = { 'health-check': 1, 'alert-delivery': 30 };
+const keptDays: Readonly<Record<string, number>> = {
+  'health-check': 1,
+  'vault-expiry': 7,
+  'alert-delivery': 30,
+};
 const pruneBatch = 1_000;
 
 /** Removes what has outlived its use, a batch at a time. */

@@ -2,6 +2,7 @@
 import { claimJob, type Job } from '../db/control/job-rows.ts';
 import { outageOf } from '../db/control/outage.ts';
 import { AppError, isRetryable, toAppError } from '../errors.ts';
+import { tellsMore } from './aborts.ts';
 import type { JobContext, JobKind } from './define-job.ts';
 import type { JobDependencies } from './dependencies.ts';
 import { addEntries } from './entries.ts';
@@ -94,9 +95,6 @@ async function attempt({ deps, job, kind, events, signal, log }: AttemptInput): 
     return outcome;
   }
 }
-
-/** What an abort cannot undo is told as the failure that it is. */
-const tellsMore = new Set(['MIGRATION_HALF_APPLIED', 'STEP_UNKNOWN']);
 
 function outcomeOf(
   thrown: unknown,

@@ -60,9 +60,17 @@ async function end(
       job: ended,
       state: outcome.state,
       error,
+      rolledBack: rolledBackBy(outcome),
       runningMs: runningMs(ended),
     }),
   );
+}
+
+/** Rollbacks name them in their result, and every failure after one in its details. */
+function rolledBackBy(outcome: Exclude<Outcome, { state: 'queued' }>): readonly string[] {
+  const told = outcome.state === 'succeeded' ? outcome.result : outcome.error.details;
+  const { rolledBack } = (told ?? {}) as { rolledBack?: unknown };
+  return Array.isArray(rolledBack) ? rolledBack.filter((name) => typeof name === 'string') : [];
 }
 
 /** How long a job has been running, or ran, by the control database's clock. */

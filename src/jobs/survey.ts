@@ -2,9 +2,11 @@ import type { Catalogue } from '../catalogue.ts';
 import type { Allowance, DatabaseConfig } from '../config.ts';
 import { readCatalogue } from '../db/catalogue.ts';
 import type { Control } from '../db/control/control.ts';
+import { quoteIdentifier } from '../db/quote.ts';
 import { withSession } from '../db/session.ts';
 import { parseTarget } from '../db/target.ts';
 import { type Comparison, compare } from '../migrations/compare.ts';
+import { estimateKept, removes } from '../migrations/estimate-kept.ts';
 import { allow, checkAllowances } from '../migrations/fault.ts';
 import { type History, readHistory } from '../migrations/history.ts';
 import { isPending, makePlan, type Plan } from '../migrations/plan.ts';
@@ -50,8 +52,22 @@ export async function surveyBundle(request: SurveyRequest, bundle: Bundle): Prom
     catalogue === null
       ? makePlan({ bundle, ...found })
       : await analyst.plan({ bundle, ...found, surroundings: await surroundingsOf(database, catalogue) });
-  return { bundle, ...found, plan: { ...plan, faults: allow(plan.faults, allowances) } };
+  const estimated = removes(plan.migrations) ? await estimate(database, plan) : plan;
+  return { bundle, ...found, plan: { ...estimated, faults: allow(estimated.faults, allowances) } };
 }
+
+/** How much of what the plan removes the vault would take in. */
+const estimate = (database: DatabaseConfig, plan: Plan): Promise<Plan> =>
+  withSession(
+    parseTarget(database.url),
+    { applicationName: 'switchback:survey', doing: 'estimating what the vault would keep' },
+    async (session) => {
+      const { schema } = session.target;
+      // As the migrations' names are looked up.
+      await session.query(`set search_path = ${quoteIdentifier(schema)}`);
+      return estimateKept(session, plan, database.policy.vault);
+    },
+  );
 
 /**
  * What a database is now. Reads only.

@@ -3,12 +3,15 @@ import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
+import { askForExpiry } from './ask-for-expiry.ts';
 import type { JobKind } from './define-job.ts';
 import type { JobDependencies } from './dependencies.ts';
 import { kinds as allKinds } from './kinds/index.ts';
+import { vaultExpiry } from './kinds/vault-expiry.ts';
 import type { QueueEntry } from './queue.ts';
 import { prune, repair } from './repair.ts';
 import { runEntry } from './runner.ts';
+import { sweepAllScratches } from './sweep-scratches.ts';
 
 export interface WorkerOptions {
   readonly kinds?: readonly JobKind[];
@@ -16,6 +19,10 @@ export interface WorkerOptions {
   /** A job whose heartbeat is older than this is taken over by another worker. */
   readonly staleMs?: number;
   readonly repairMs?: number;
+  /** How often the vaults' expired entries are removed, by all workers together. */
+  readonly expiryMs?: number;
+  /** How often scratch databases are looked for that a worker which is gone has left. */
+  readonly sweepMs?: number;
 }
 
 export interface RunningWorker {
@@ -36,7 +43,14 @@ export async function startWorker(
   deps: JobDependencies,
   options: WorkerOptions = {},
 ): Promise<RunningWorker> {
-  const { kinds = allKinds, heartbeatMs = 2_000, staleMs = 15_000, repairMs = 5_000 } = options;
+  const {
+    kinds = allKinds,
+    heartbeatMs = 2_000,
+    staleMs = 15_000,
+    repairMs = 5_000,
+    expiryMs = 3_600_000,
+    sweepMs = 600_000,
+  } = options;
   const name = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`;
   const shutdown = new AbortController();
   // Each running job listens.
@@ -52,6 +66,10 @@ export async function startWorker(
   const loops = [
     repeat(repairMs, deps, () => repair(deps, kinds, { staleMs })),
     repeat(pruneMs, deps, () => prune(deps)),
+    repeat(sweepMs, deps, () => sweepAllScratches(deps)),
+    ...(kinds.some(({ name: kind }) => kind === vaultExpiry.name)
+      ? [repeat(expiryMs / 6, deps, () => askForExpiry(deps, expiryMs), { rested: false })]
+      : []),
   ];
   return {
     name,
@@ -68,21 +86,25 @@ export async function startWorker(
   };
 }
 
-/** Does the work again and again, with pauses. */
+/** Does the work again and again, with pauses; where it has not `rested` yet it begins with one. */
 function repeat(
   everyMs: number,
   { log }: Pick<JobDependencies, 'log'>,
   work: () => Promise<void>,
+  { rested = true }: { rested?: boolean } = {},
 ): { stop(): Promise<void> } {
   const stopping = new AbortController();
+  const rest = (): Promise<unknown> =>
+    Promise.allSettled([pause(everyMs, undefined, { signal: stopping.signal })]);
   const loop = async (): Promise<void> => {
+    if (!rested) await rest();
     while (!stopping.signal.aborted) {
       try {
         await work();
       } catch (error) {
         log.warn({ err: error }, 'a repair pass failed; the next one does its work');
       }
-      await Promise.allSettled([pause(everyMs, undefined, { signal: stopping.signal })]);
+      await rest();
     }
   };
   const done = loop();

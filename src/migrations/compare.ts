@@ -10,6 +10,7 @@ export type MigrationState =
   | 'failed'
   | 'interrupted'
   | 'rolled back'
+  | 'rolling back'
   | 'diverged'
   | 'missing';
 
@@ -57,6 +58,7 @@ const applied = (row: HistoryRow): boolean => row.finishedAt !== null && row.rol
 function compareOne(migration: Migration, rows: readonly HistoryRow[]): ComparedMigration {
   const base = { name: migration.name, checksum: migration.checksum };
   const failed = rows.findLast(unresolved);
+  if (failed?.takingBack === true) return { ...base, state: 'rolling back', appliedAt: null, row: failed };
   if (failed !== undefined) {
     // A journal without a failure's log: the process that applied it is gone, and what it did can be told.
     const interrupted = failed.journalled && failed.logs === null && failed.checksum === migration.checksum;
@@ -77,7 +79,15 @@ function compareOne(migration: Migration, rows: readonly HistoryRow[]): Compared
 function compareMissing(name: string, rows: readonly HistoryRow[]): ComparedMigration[] {
   const failed = rows.findLast(unresolved);
   if (failed !== undefined)
-    return [{ name, state: 'failed', checksum: failed.checksum, appliedAt: null, row: failed }];
+    return [
+      {
+        name,
+        state: failed.takingBack ? 'rolling back' : 'failed',
+        checksum: failed.checksum,
+        appliedAt: null,
+        row: failed,
+      },
+    ];
   const done = rows.findLast(applied);
   return done === undefined
     ? []
@@ -131,6 +141,17 @@ function faultOf({ name, state, row }: ComparedMigration): Fault[] {
           severity: 'stop',
           migration: name,
           message: `${name} was applied and then rolled back on ${row?.rolledBackAt?.toISOString()}, and has not changed since. Nothing was done. Change it, or allow MIGRATION_ROLLED_BACK for it with a reason.`,
+        },
+      ];
+    case 'rolling back':
+      return [
+        {
+          code: 'ROLLBACK_UNFINISHED',
+          severity: 'stop',
+          migration: name,
+          message:
+            `${name} is half taken back: its rollback was interrupted, or failed (${essence(row?.logs)}). Nothing was done. ` +
+            'Roll back again, which goes on from there; or complete it by hand, then POST /api/recoveries with "resolveRolledBack" or "resolveApplied".',
         },
       ];
     case 'pending':

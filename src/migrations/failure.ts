@@ -1,19 +1,18 @@
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
-import { asOurselves, failSql, type HistoryEntry, rollBackSql, rolledBackSql } from './history.ts';
-import { forgetSql } from './journal.ts';
+import { asOurselves } from './history.ts';
+import type { Ledger } from './ledger.ts';
 import type { PlannedMigration } from './plan.ts';
-import { StepFailure, UnrecordedStep } from './run-segment.ts';
 import { isEffective, type Segment } from './segments.ts';
+import { StepFailure, UnrecordedStep } from './step-failure.ts';
 
 /** Where a migration stood when a segment failed. */
 export interface FailedRun {
   readonly session: Session;
-  readonly schema: string;
   readonly migration: PlannedMigration;
   readonly text: string;
   readonly signal: AbortSignal;
-  readonly entry: HistoryEntry;
+  readonly ledger: Ledger;
   /** Whether the history has an unfinished row of this attempt. */
   readonly opened: boolean;
   readonly done: readonly Segment[];
@@ -75,7 +74,7 @@ const unrecorded = (run: FailedRun, failure: AppError): AppError =>
   new AppError(
     failure.code,
     `${failure.message} A statement of ${run.migration.name} had taken effect before, and this could not be written into the journal. ` +
-      'Deploy again: it looks at what is there and goes on.',
+      `${again[run.ledger.direction]}: it looks at what is there and goes on.`,
     { ...failure.details, migration: run.migration.name },
     { cause: failure },
   );
@@ -86,15 +85,12 @@ async function rolledBackWhole(
   code: AppError['code'],
   logs: string,
 ): Promise<AppError> {
-  const { session, schema, entry } = run;
-  await session.query(
-    run.opened
-      ? asOurselves(forgetSql(entry.id), rollBackSql(schema, entry.id, logs))
-      : asOurselves(rolledBackSql(schema, entry, logs)),
-  );
+  const { session, ledger, opened } = run;
+  const sql = ledger.undone(opened, logs);
+  if (sql.length > 0) await session.query(asOurselves(...sql));
   return new AppError(
     code,
-    `${logs} The migration was rolled back whole: nothing of it is left.`,
+    `${logs} ${ledger.direction === 'forth' ? 'The migration was rolled back whole: nothing of it is left.' : 'Nothing of the rollback is left: the migration is applied as before.'}`,
     { ...failure.details, migration: run.migration.name },
     { cause: failure },
   );
@@ -106,10 +102,10 @@ async function halfApplied(
   code: AppError['code'],
   logs: string,
 ): Promise<AppError> {
-  await recordFailed(run, run.entry.id, logs);
+  await recordFailed(run, logs);
   return new AppError(
-    'MIGRATION_HALF_APPLIED',
-    `${logs} ${standing(run.migration, run.done, mayCommitItself(run) ? run.left.slice(0, 1) : [])}`,
+    run.ledger.direction === 'forth' ? 'MIGRATION_HALF_APPLIED' : 'ROLLBACK_UNFINISHED',
+    `${logs} ${standing(run, run.done, mayCommitItself(run) ? run.left.slice(0, 1) : [])}`,
     {
       ...failure.details,
       migration: run.migration.name,
@@ -125,36 +121,38 @@ function lost(run: FailedRun, failure: AppError): AppError {
   return new AppError(
     'DATABASE_UNREACHABLE',
     `${failure.message} ${run.migration.name} was under way: what it had committed is in the database's history and journal, ` +
-      'the rest was rolled back by the server. Deploy again: it reads both and goes on from there.',
+      `the rest was rolled back by the server. ${again[run.ledger.direction]}: it reads both and goes on from there.`,
     { ...failure.details, migration: run.migration.name },
     { cause: failure },
   );
 }
 
+const again = { forth: 'Deploy again', back: 'Roll back again' } as const;
+
 /** The attempt stays failed in Prisma's eyes: something of it is in the database. */
 export async function recordFailed(
-  { session, schema }: { session: Session; schema: string },
-  id: string,
+  { session, ledger }: Pick<FailedRun, 'session' | 'ledger'>,
   logs: string,
 ): Promise<void> {
-  await session.query(asOurselves(failSql(schema, id, logs)));
+  await session.query(asOurselves(ledger.failed(logs)));
 }
 
 /** Which lines are in the database and which are not, and what to do. */
 export function standing(
-  migration: PlannedMigration,
+  { migration, ledger }: Pick<FailedRun, 'migration' | 'ledger'>,
   done: readonly Segment[],
   inPart: readonly Segment[] = [],
 ): string {
   const lines = linesOf(done);
   const partly = linesOf(inPart);
   const open = linesOf(migration.segments).filter((line) => !lines.includes(line) && !partly.includes(line));
+  const isForth = ledger.direction === 'forth';
   return (
-    `${migration.name} is half applied. In the database: the statements on line(s) ${lines.join(', ') || 'none'}. ` +
+    `${isForth ? `${migration.name} is half applied` : `The rollback of ${migration.name} is half done`}. In the database: the statements on line(s) ${lines.join(', ') || 'none'}. ` +
     (partly.length === 0
       ? ''
       : `Possibly in part, since it may commit by itself: line(s) ${partly.join(', ')}. `) +
-    `Not in it: those on line(s) ${open.join(', ') || 'none'}. Complete or undo it by hand, then POST /api/recoveries with "resolveApplied" or "resolveRolledBack".`
+    `Not in it: those on line(s) ${open.join(', ') || 'none'}. ${isForth ? '' : 'Take away what is in its way and roll back again: it goes on from there. Or: '}Complete or undo it by hand, then POST /api/recoveries with "resolveApplied" or "resolveRolledBack".`
   );
 }
 

@@ -28,6 +28,11 @@ export const allowable: readonly ErrorCode[] = [
   'MIGRATION_ROLLED_BACK',
   'REPLICATION_LAG',
   'BLOCKING_TRANSACTION',
+  'VAULT_CANNOT_KEEP',
+  'SCHEMA_DRIFTED',
+  'REHEARSAL_FAILED',
+  'ROLLBACK_NOT_PROVEN',
+  'ROLLBACK_LOSES_DATA',
 ];
 
 const ownRules: ReadonlySet<string> = new Set(rules.map(({ id }) => id));

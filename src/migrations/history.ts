@@ -13,6 +13,8 @@ export interface HistoryRow {
   readonly logs: string | null;
   /** Whether Switchback's journal knows this attempt. */
   readonly journalled: boolean;
+  /** Whether what it applied is being taken back: the row is unfinished until that has ended. */
+  readonly takingBack: boolean;
 }
 
 export interface History {
@@ -43,12 +45,14 @@ export async function readHistory(session: Session, schema: string): Promise<His
   const schemaExists = facts?.schema ?? false;
   const schemaInUse = facts?.in_use ?? false;
   if (facts?.exists !== true) return { exists: false, rows: [], schemaExists, schemaInUse };
+  // The journal of an earlier version has no column for it.
   const journalled = facts.journal
-    ? `exists (select from ${journalTable} j where j.migration_id = h.id)`
-    : 'false';
+    ? `exists (select from ${journalTable} j where j.migration_id = h.id) as journalled,
+       exists (select from ${journalTable} j where j.migration_id = h.id and to_jsonb(j)->>'rollback' is not null) as "takingBack"`
+    : 'false as journalled, false as "takingBack"';
   const { rows } = await session.query<HistoryRow>(
     `select id, migration_name as name, checksum, started_at as "startedAt", finished_at as "finishedAt",
-            rolled_back_at as "rolledBackAt", logs, ${journalled} as journalled
+            rolled_back_at as "rolledBackAt", logs, ${journalled}
        from ${historyTable(schema)} h order by started_at, id`,
   );
   return { exists: true, rows, schemaExists, schemaInUse };
@@ -116,3 +120,17 @@ export const failSql = (schema: string, id: string, logs: string): string =>
 
 export const rollBackSql = (schema: string, id: string, logs: string): string =>
   `update ${historyTable(schema)} set logs = ${quoteLiteral(logs)}, rolled_back_at = pg_catalog.clock_timestamp() where id = ${quoteLiteral(id)}`;
+
+/** A migration that is taken back in several transactions: to Prisma a failed one, until that has ended. */
+export const reopenedSql = (schema: string, id: string): string =>
+  `update ${historyTable(schema)} set finished_at = null, logs = null where id = ${quoteLiteral(id)}`;
+
+/** The row as it was before it was taken back. */
+export const stillAppliedSql = (schema: string, id: string): string =>
+  `update ${historyTable(schema)}
+      set finished_at = coalesce((select max((j.rollback->>'appliedAt')::timestamptz) from ${journalTable} j where j.migration_id = ${quoteLiteral(id)}), started_at), logs = null
+    where id = ${quoteLiteral(id)} and finished_at is null`;
+
+/** Applied and taken back: to Prisma the migration is pending. */
+export const takenBackSql = (schema: string, id: string): string =>
+  `update ${historyTable(schema)} set rolled_back_at = pg_catalog.clock_timestamp() where id = ${quoteLiteral(id)}`;

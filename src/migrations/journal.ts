@@ -1,4 +1,4 @@
-import { quoteLiteral } from '../db/quote.ts';
+import { qualify, quoteLiteral } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
 
@@ -19,7 +19,8 @@ export interface JournalEntry {
 /** Creates the journal where it is not there yet. It gives PUBLIC nothing. */
 export async function ensureJournal(session: Session): Promise<void> {
   const { rows } = await session.query<{ present: boolean }>(
-    'select pg_catalog.to_regclass($1) is not null as present',
+    `select exists (select from pg_catalog.pg_attribute
+                     where attrelid = pg_catalog.to_regclass($1) and attname = 'rollback' and not attisdropped) as present`,
     [journalTable],
   );
   if (rows[0]?.present === true) return;
@@ -52,8 +53,10 @@ export const createJournalSql = `
       job_id text not null,
       started_at timestamptz not null default pg_catalog.clock_timestamp(),
       finished_at timestamptz,
+      rollback jsonb,
       primary key (migration_id, first_statement)
     );
+    alter table ${journalTable} add column if not exists rollback jsonb;
     revoke all on ${journalTable} from public;
     commit`;
 
@@ -61,14 +64,33 @@ export interface Intent extends Omit<JournalEntry, 'finishedAt'> {
   readonly jobId: string;
 }
 
-/** Before a segment. One that was split, or is tried again by a successor, takes the place of the former. */
-export const intentSql = (migrationId: string, intent: Intent): string =>
-  `insert into ${journalTable} (migration_id, first_statement, last_statement, runs_alone, indexes, job_id)
+/** Of a rollback: the schema of its history, and the checksum of its text. */
+export interface RollbackIntent {
+  readonly schema: string;
+  readonly text: string;
+}
+
+/**
+ * Before a segment. One that was split, or is tried again by a successor, takes the place of the former. A rollback's
+ * first one also keeps when the migration had been applied, since the history's row is to be unfinished.
+ */
+export const intentSql = (
+  migrationId: string,
+  intent: Intent,
+  rollback: RollbackIntent | null = null,
+): string =>
+  `insert into ${journalTable} (migration_id, first_statement, last_statement, runs_alone, indexes, job_id, rollback)
    values (${quoteLiteral(migrationId)}, ${intent.firstStatement}, ${intent.lastStatement}, ${intent.runsAlone},
-           '{${intent.indexes.join()}}', ${quoteLiteral(intent.jobId)})
+           '{${intent.indexes.join()}}', ${quoteLiteral(intent.jobId)}, ${rollbackSql(migrationId, rollback)})
    on conflict (migration_id, first_statement)
    do update set last_statement = excluded.last_statement, runs_alone = excluded.runs_alone, indexes = excluded.indexes,
                  job_id = excluded.job_id, started_at = pg_catalog.clock_timestamp(), finished_at = null`;
+
+const rollbackSql = (migrationId: string, rollback: RollbackIntent | null): string =>
+  rollback === null
+    ? 'null'
+    : `pg_catalog.jsonb_build_object('text', ${quoteLiteral(rollback.text)}, 'appliedAt',
+         (select finished_at from ${qualify(rollback.schema, '_prisma_migrations')} where id = ${quoteLiteral(migrationId)}))`;
 
 /** The outcome, as the last statement of the segment's transaction. */
 export const outcomeSql = (migrationId: string, firstStatement: number): string =>
@@ -97,4 +119,13 @@ export async function readJournal(session: Session, migrationId: string): Promis
     indexes: row.indexes.map(Number),
     finishedAt: row.finished_at,
   }));
+}
+
+/** Checksum of the text by which a migration is being taken back; null where none is. */
+export async function rollbackUnderWay(session: Session, migrationId: string): Promise<string | null> {
+  const { rows } = await session.query<{ text: string | null }>(
+    `select max(rollback->>'text') as text from ${journalTable} where migration_id = $1`,
+    [migrationId],
+  );
+  return rows[0]?.text ?? null;
 }

@@ -26,7 +26,7 @@ export class LockAllowance {
   }
 
   /** The `lock_timeout` in milliseconds for the next statements; null where none is due. */
-  leftFor(steps: readonly Step[]): number | null {
+  leftFor(steps: readonly Pick<Step, 'blocks'>[]): number | null {
     const due = this.#counting || steps.some((step) => step.blocks);
     // 0 would mean: wait for ever.
     return due && !this.#run.ownLockTimeout
@@ -35,7 +35,7 @@ export class LockAllowance {
   }
 
   /** Watches the waits of these statements; they count from the first blocking one on. */
-  watch(steps: readonly Step[]): WatchedWaits {
+  watch(steps: readonly Pick<Step, 'blocks'>[]): WatchedWaits {
     this.#counting ||= steps.some((step) => step.blocks);
     return new WatchedWaits(this.#run, (ms) => {
       if (!this.#counting) return false;

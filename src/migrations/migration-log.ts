@@ -7,13 +7,24 @@ import type { VerificationCheck } from './verify.ts';
 /** What one migration did, for the log. Times are in milliseconds. */
 export interface LoggedMigration {
   readonly name: string;
-  readonly outcome: 'applied' | 'failed' | 'half applied' | 'not started';
+  readonly outcome: 'applied' | 'failed' | 'half applied' | 'not started' | 'rolled back';
   readonly statements: readonly { readonly summary: string; readonly line: number }[];
   readonly segments: number;
   readonly tries: number;
   readonly durationMs: number | null;
   readonly locks: readonly { readonly relation: string; readonly mode: string }[];
   readonly notices: readonly string[];
+  /** Ids of the vault's entries that keep what it removed; null where an attempt before the last one applied it. */
+  readonly kept: readonly string[] | null;
+  /** What it removed and the vault does not keep, in words. */
+  readonly unkept: readonly string[];
+  /** How it is taken back, and what came of trying that; null where it was not rehearsed. */
+  readonly wayBack: {
+    readonly source: string;
+    readonly outcome: string;
+    readonly provenOn: string | null;
+    readonly reasons: readonly string[];
+  } | null;
   /** Null where the deployment ended before it was analysed. */
   readonly verdict: Verdict | null;
   /** What a rule found, but for opinions and what is safe; with the reason where it was allowed. */
@@ -49,6 +60,13 @@ export interface MigrationLog {
   readonly allowances: readonly Allowance[];
   readonly rollbackPlan: string;
   readonly testing: string;
+  /** What became of taking back by itself what a failed deployment applied; null where that was not tried. */
+  readonly rollback: {
+    /** Of the record, see `GET /api/rollbacks/:id`; null where there was no way back that may be used. */
+    readonly id: string | null;
+    readonly rolledBack: readonly string[];
+    readonly error: ErrorRecord | null;
+  } | null;
   readonly backup:
     | { readonly id: string; readonly takenAt: string; readonly bytes: number }
     | { readonly none: string };
@@ -95,6 +113,7 @@ export function toMarkdown(log: MigrationLog): string {
     ])}`,
     `## Rollback plan\n\n${log.rollbackPlan}`,
     `## Testing\n\n${log.testing}`,
+    ...(log.rollback === null ? [] : [`## Rolled back\n\n${rollbackSection(log.rollback)}`]),
     `## Backup\n\n${'none' in log.backup ? `None: ${log.backup.none}` : `${log.backup.id}, taken ${log.backup.takenAt}, ${log.backup.bytes} bytes, read back whole`}`,
     `## Checks\n\n${list([
       ...log.preflight.map((check) => `before: ${check.name}: ${check.status}: ${check.detail}`),
@@ -111,6 +130,13 @@ export function toMarkdown(log: MigrationLog): string {
   ];
   return `${sections.join('\n\n')}\n`;
 }
+
+const rollbackSection = ({ id, rolledBack, error }: NonNullable<MigrationLog['rollback']>): string =>
+  [
+    ...(rolledBack.length === 0 ? [] : [list(rolledBack)]),
+    ...(error === null ? [] : [`**${error.title}** (${error.code})\n\n${error.detail}`]),
+    ...(id === null ? [] : [`Rollback ${id} has the whole log.`]),
+  ].join('\n\n');
 
 function migrationSection(migration: LoggedMigration): string {
   const facts = [
@@ -130,15 +156,28 @@ function migrationSection(migration: LoggedMigration): string {
     ...(migration.locks.length === 0
       ? []
       : [`Locks held:\n\n${list(migration.locks.map((lock) => `${lock.mode} on ${lock.relation}`))}`]),
+    ...(migration.wayBack === null ? [] : [`Way back: ${wayBackLine(migration.wayBack)}`]),
+    ...(migration.kept === null || migration.kept.length === 0
+      ? []
+      : [`Kept in the vault:\n\n${list(migration.kept)}`]),
+    ...(migration.unkept.length === 0 ? [] : [`Not kept:\n\n${list(migration.unkept)}`]),
     ...(migration.notices.length === 0 ? [] : [`Notices:\n\n${list(migration.notices)}`]),
   ].join('\n\n');
 }
 
+const wayBackLine = ({
+  source,
+  outcome,
+  provenOn,
+  reasons,
+}: NonNullable<LoggedMigration['wayBack']>): string =>
+  `${source}, ${outcome}${provenOn === null ? '' : ` on ${provenOn}`}${reasons.length === 0 ? '' : `: ${reasons.join(' ')}`}`;
+
 const violationLine = ({ rule, severity, line, message, allowed }: LoggedViolation): string =>
   `line ${line}: ${severity}, ${rule}: ${message}${allowed === null ? '' : ` Allowed: ${allowed}`}`;
 
-const list = (items: readonly string[]): string =>
+export const list = (items: readonly string[]): string =>
   items.length === 0 ? 'None.' : items.map((item) => `- ${item}`).join('\n');
 
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');

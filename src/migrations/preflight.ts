@@ -2,6 +2,7 @@ import { qualify, quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { RelationName } from '../sql/relations.ts';
+import { vaultSchema } from '../vault/schema.ts';
 
 /** What was looked at before a deployment starts, and what was seen. `unknown`: it could not be read, and why. */
 export interface PreflightCheck {
@@ -20,6 +21,8 @@ export interface PreflightRequest {
   readonly waitsForSnapshots: boolean;
   /** Whether Switchback will create its journal in this database. */
   readonly createsJournal: boolean;
+  /** Whether what the plan removes is kept in relations of the vault. */
+  readonly keeps: boolean;
   readonly maxReplicationLagMs: number;
   readonly longTransactionMs: number;
   readonly publicationsChecked: boolean;
@@ -58,9 +61,12 @@ async function checkRights(request: PreflightRequest): Promise<PreflightCheck> {
   const { rows } = await request.session.query<{
     create_in_schema: boolean | null;
     foreign_relations: string[] | null;
+    may_make_vault: boolean;
     role: string;
   }>(
     `select current_user as role,
+            pg_catalog.to_regnamespace($3) is not null
+              or pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') as may_make_vault,
             pg_catalog.has_schema_privilege(to_regnamespace($1)::oid, 'CREATE') as create_in_schema,
             (select array_agg(distinct c.oid::regclass::text)
                from unnest($2::text[]) as named(relation)
@@ -69,6 +75,7 @@ async function checkRights(request: PreflightRequest): Promise<PreflightCheck> {
     [
       quoteIdentifier(request.schema),
       request.relations.map((relation) => relationText(relation, request.schema)),
+      vaultSchema,
     ],
   );
   const role = rows[0]?.role ?? '';
@@ -79,6 +86,13 @@ async function checkRights(request: PreflightRequest): Promise<PreflightCheck> {
       status: 'fail',
       code: 'PERMISSION_DENIED',
       detail: `The role ${role} may not create in schema ${request.schema}: GRANT CREATE ON SCHEMA ${request.schema} TO ${role}.`,
+    };
+  if (request.keeps && rows[0]?.may_make_vault === false)
+    return {
+      name: 'rights',
+      status: 'fail',
+      code: 'PERMISSION_DENIED',
+      detail: `The role ${role} may not create the schema ${vaultSchema}, in which what the plan removes is to be kept: GRANT CREATE ON DATABASE to it, or run the SQL in docs/operations.md.`,
     };
   if (foreign.length > 0)
     return {
@@ -178,7 +192,7 @@ async function checkPublications(request: PreflightRequest): Promise<PreflightCh
   const { rows } = await request.session.query<{ name: string }>(
     'select pubname::text as name from pg_catalog.pg_publication where puballtables order by 1',
   );
-  if (rows.length === 0 || !request.createsJournal || request.publicationsChecked)
+  if (rows.length === 0 || !(request.createsJournal || request.keeps) || request.publicationsChecked)
     return {
       name: 'publications',
       status: 'pass',
@@ -192,8 +206,12 @@ async function checkPublications(request: PreflightRequest): Promise<PreflightCh
     status: 'fail',
     code: 'PUBLICATION_FOR_ALL_TABLES',
     detail:
-      `${rows.map((row) => row.name).join(', ')} publish(es) all tables, and this plan needs Switchback's journal (switchback.step) in the database; ` +
-      'a subscriber that lacks it stops replicating. Create it on each subscriber with the SQL in docs/operations.md, ' +
+      `${rows.map((row) => row.name).join(', ')} publish(es) all tables, and this plan makes tables of Switchback's own in the database: ${[
+        ...(request.createsJournal ? ['its journal (switchback.step)'] : []),
+        ...(request.keeps
+          ? ['the vault (switchback_vault), with a table for each thing that is removed']
+          : []),
+      ].join(', ')}. A subscriber that lacks them stops replicating. See docs/operations.md, ` +
       'then set the policy publicationsChecked.',
   };
 }

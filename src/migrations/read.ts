@@ -4,17 +4,22 @@ import path from 'node:path';
 import { AppError } from '../errors.ts';
 import { checksum } from './checksum.ts';
 
+/** Files beside `migration.sql` that take it back: the customer's convention, then that of other tools. */
+export const rollbackFiles = ['rollback.sql', 'down.sql'] as const;
+
 /** One Prisma-format folder. */
 export interface Migration {
   readonly name: string;
   readonly sql: Buffer;
   /** SHA-256 of `migration.sql`, as Prisma writes it into its history. */
   readonly checksum: string;
+  /** Texts of those of its `rollbackFiles` that are there; absent where nobody looked. */
+  readonly files?: ReadonlyMap<string, string>;
 }
 
 /** An immutable, content-addressed set of migrations, in the order in which they are applied. */
 export interface Bundle {
-  /** SHA-256 over names and checksums. */
+  /** SHA-256 over names and checksums, and those of the files beside them. */
   readonly id: string;
   readonly migrations: readonly Migration[];
 }
@@ -83,11 +88,25 @@ export async function assembleBundle(
   requirePostgres(source, await read(lockFile));
   const names = [...folders].sort(byName);
   const migrations: Migration[] = [];
-  for (const name of names)
-    migrations.push(readMigration(source, name, await read(path.posix.join(name, sqlFile))));
+  for (const name of names) {
+    const migration = readMigration(source, name, await read(path.posix.join(name, sqlFile)));
+    migrations.push(Object.freeze({ ...migration, files: await readRollbacks(name, read) }));
+  }
   const hash = createHash('sha256');
-  for (const migration of migrations) hash.update(`${migration.name}\0${migration.checksum}\n`);
+  for (const { name, checksum: content, files = [] } of migrations) {
+    hash.update(`${name}\0${content}\n`);
+    for (const [file, text] of files) hash.update(`${name}/${file}\0${checksum(Buffer.from(text))}\n`);
+  }
   return Object.freeze({ id: hash.digest('hex'), migrations });
+}
+
+async function readRollbacks(name: string, read: ReadFile): Promise<ReadonlyMap<string, string>> {
+  const files = new Map<string, string>();
+  for (const file of rollbackFiles) {
+    const content = await read(path.posix.join(name, file));
+    if (content !== null) files.set(file, content.toString('utf8').replace(/^\uFEFF/, ''));
+  }
+  return files;
 }
 
 function readMigration(source: string, name: string, sql: Buffer | null): Migration {
@@ -97,7 +116,7 @@ function readMigration(source: string, name: string, sql: Buffer | null): Migrat
       `${source}/${name} has no ${sqlFile}. Nothing was done. Prisma stops here too (P3015): restore the file or remove the folder.`,
       { migration: name },
     );
-  return Object.freeze({ name, sql, checksum: checksum(sql) });
+  return { name, sql, checksum: checksum(sql) };
 }
 
 function requirePostgres(source: string, lock: Buffer | null): void {

@@ -2,7 +2,6 @@ import { v4 as newId } from 'uuid';
 import type { Session } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
-import { withLocks } from './apply.ts';
 import {
   appliedSql,
   createHistorySql,
@@ -13,6 +12,7 @@ import {
 } from './history.ts';
 import { forgetSql } from './journal.ts';
 import type { Bundle } from './read.ts';
+import { withLocks } from './with-locks.ts';
 
 export interface RecoveryRequest {
   readonly target: Target;

@@ -12,17 +12,15 @@ import { isEffective, type Segment, type Step } from './segments.ts';
  */
 export async function settleAttempt(
   run: MigrationRun,
-  migrationId: string,
   planned: readonly Segment[],
 ): Promise<{ done: Segment[]; rest: Segment[] }> {
   await ensureJournal(run.session);
-  const journal = await readJournal(run.session, migrationId);
+  const journal = await readJournal(run.session, run.ledger.entry.id);
   const done: Segment[] = [];
   const rest: Segment[] = [];
   for (const segment of resegment(planned, journal)) {
     const entry = journal.find((one) => one.firstStatement === segment.steps[0]?.statement);
-    const behind =
-      rest.length === 0 && (!isEffective(segment) || (await isDone(run, migrationId, segment, entry, done)));
+    const behind = rest.length === 0 && (!isEffective(segment) || (await isDone(run, segment, entry, done)));
     if (!behind) rest.push(segment);
     else if (!segment.rollsBack) {
       // Settings hold to the file's end; they also decide what the names in later statements mean.
@@ -34,7 +32,7 @@ export async function settleAttempt(
   if (run.migration.makesTemporary && done.length > 0)
     throw new AppError(
       'RESUME_REFUSED',
-      `${run.migration.name} was interrupted and uses temporary tables, which went with its session. ${standing(run.migration, done)}`,
+      `${run.migration.name} was interrupted and uses temporary tables, which went with its session. ${standing(run, done)}`,
       { migration: run.migration.name },
     );
   return { done, rest };
@@ -42,13 +40,12 @@ export async function settleAttempt(
 
 async function isDone(
   run: MigrationRun,
-  migrationId: string,
   segment: Segment,
   entry: JournalEntry | undefined,
   done: readonly Segment[],
 ): Promise<boolean> {
   if (entry === undefined) return false;
-  return entry.finishedAt !== null || (await tookEffect(run, migrationId, segment, entry, done));
+  return entry.finishedAt !== null || (await tookEffect(run, segment, entry, done));
 }
 
 const textOf = (run: MigrationRun, step: Step): string =>
@@ -56,7 +53,6 @@ const textOf = (run: MigrationRun, step: Step): string =>
 
 async function tookEffect(
   run: MigrationRun,
-  migrationId: string,
   segment: Segment,
   entry: JournalEntry,
   done: readonly Segment[],
@@ -67,7 +63,7 @@ async function tookEffect(
   const text = textOf(run, step);
   const settled = await settle(run.session, text, entry.indexes);
   if (settled === 'done') return true;
-  if (settled === 'unknown') throw await unknownStep(run, migrationId, step, done);
+  if (settled === 'unknown') throw await unknownStep(run, step, done);
   // Dropping waits for snapshots, too.
   await run.releasePrismaLock();
   await dropLeftovers(run.session, text, entry.indexes, run.lockBudgetMs);
@@ -75,19 +71,14 @@ async function tookEffect(
   return false;
 }
 
-async function unknownStep(
-  run: MigrationRun,
-  migrationId: string,
-  step: Step,
-  done: readonly Segment[],
-): Promise<AppError> {
+async function unknownStep(run: MigrationRun, step: Step, done: readonly Segment[]): Promise<AppError> {
   const error = new AppError(
     'STEP_UNKNOWN',
     `${run.migration.name}, line ${step.line}: the worker died while this ran, and the catalogue cannot tell whether it took effect: ` +
-      `${step.summary}. It is not run again by itself. ${standing(run.migration, done)}`,
+      `${step.summary}. It is not run again by itself. ${standing(run, done)}`,
     { migration: run.migration.name, line: step.line, column: step.column },
   );
-  await recordFailed(run, migrationId, error.message);
+  await recordFailed(run, error.message);
   return error;
 }
 

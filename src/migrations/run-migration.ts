@@ -1,16 +1,20 @@
-import { v4 as newId } from 'uuid';
 import { sqlstateOf } from '../db/errors.ts';
-import { quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
+import type { RestoreOutcome } from '../vault/restore.ts';
 import { isLost, leavesToSuccessor, recordFailure } from './failure.ts';
-import { appliedSql, asOurselves, finishSql, type HistoryEntry, startedSql } from './history.ts';
-import { ensureJournal, forgetSql, intentSql, outcomeSql } from './journal.ts';
+import { freshSettings } from './fresh-settings.ts';
+import { asOurselves } from './history.ts';
+import { ensureJournal, outcomeSql } from './journal.ts';
+import { Keeper } from './keeper.ts';
+import type { Keeping } from './keeping.ts';
+import type { Ledger } from './ledger.ts';
 import { dropLeftovers, indexesBefore } from './leftovers.ts';
 import type { PlannedMigration } from './plan.ts';
 import { settleAttempt } from './resume.ts';
-import { type HeldLock, runSegment, StepFailure, UnrecordedStep } from './run-segment.ts';
+import { type Around, type HeldLock, runSegment } from './run-segment.ts';
 import { isEffective, type Segment, type Step, splitBefore, takeOut } from './segments.ts';
+import { StepFailure, UnrecordedStep } from './step-failure.ts';
 
 /** What one migration did. */
 export interface MigrationOutcome {
@@ -20,8 +24,14 @@ export interface MigrationOutcome {
   readonly tries: number;
   readonly locks: readonly HeldLock[];
   readonly notices: readonly string[];
-  /** How the run differed from the plan: splits, retries, what a predecessor had done. */
+  /** How the run differed from the plan: splits, retries, what a predecessor had done, what was not kept. */
   readonly remarks: readonly string[];
+  /** Ids of the vault's entries that keep what it removed. */
+  readonly kept: readonly string[];
+  /** What was put back of the vault; empty where an attempt before this one did it. */
+  readonly restored: readonly RestoreOutcome[];
+  /** What it removed and nothing keeps, in words. */
+  readonly unkept: readonly string[];
 }
 
 export interface MigrationRun {
@@ -35,6 +45,12 @@ export interface MigrationRun {
   readonly lockTimeoutMs: number;
   readonly lockBudgetMs: number;
   readonly signal: AbortSignal;
+  /** What it writes into history and journal. */
+  readonly ledger: Ledger;
+  /** How what it removes is kept. */
+  readonly keeping: Keeping | null;
+  /** What is carried out in a step's place; null for a step whose text is sent. */
+  readonly instead: (step: Step) => (() => Promise<void>) | null;
   readonly onStep: (step: Step) => void;
   readonly onRemark: (remark: string) => void;
   /** Whether the session has its settings still: none of the migrations before may have changed them. */
@@ -46,7 +62,7 @@ export interface MigrationRun {
   readonly cancelSettled: () => Promise<void>;
 }
 
-/** Applies one migration. @throws AppError; its message says what is left and what is not */
+/** Applies one migration, or takes it back. @throws AppError; its message says what is left and what is not */
 export async function runMigration(run: MigrationRun): Promise<MigrationOutcome> {
   const runner = new Runner(run);
   const silence = run.session.onNotice((notice) => runner.noticed(`${notice.severity}: ${notice.message}`));
@@ -63,7 +79,7 @@ const afterCommit = new Set(['55006', '55P04']);
 
 class Runner {
   readonly #run: MigrationRun;
-  readonly #entry: HistoryEntry;
+  readonly #keeper: Keeper;
   readonly #startedAt = performance.now();
   readonly #notices: string[] = [];
   readonly #remarks: string[] = [];
@@ -81,25 +97,29 @@ class Runner {
 
   constructor(run: MigrationRun) {
     this.#run = run;
-    const { name, checksum, resumes, segments } = run.migration;
-    this.#entry = { id: resumes ?? newId(), name, checksum };
+    const { name, resumes, segments } = run.migration;
+    this.#keeper = new Keeper({
+      ...run,
+      migration: name,
+      direction: run.ledger.direction,
+      remark: (remark) => this.#remark(remark),
+    });
     this.#opened = resumes !== null;
     this.#journalled = run.migration.journalled || this.#opened;
     this.#queue = [...segments];
-    this.#fresh = run.fresh ? [] : freshSettings(run);
+    this.#fresh = run.fresh ? [] : freshSettings(run.session, run.schema);
   }
 
   async run(): Promise<MigrationOutcome> {
-    const { session, migration, schema } = this.#run;
+    const { session, migration, ledger } = this.#run;
     const [first] = this.#queue;
     if (migration.resumes !== null || first === undefined || first.rollsBack) await this.#freshen();
     if (migration.resumes !== null) await this.#resume();
     for (let segment = this.#queue.shift(); segment !== undefined; segment = this.#queue.shift())
       await this.#one(segment);
-    if (this.#opened)
-      await session.query(asOurselves(forgetSql(this.#entry.id), finishSql(schema, this.#entry.id)));
+    if (this.#opened) await session.query(asOurselves(...ledger.ended()));
     // A file without any statement is applied, too.
-    else if (this.#done.length === 0) await session.query(asOurselves(appliedSql(schema, this.#entry)));
+    else if (this.#done.length === 0) await session.query(asOurselves(ledger.done()));
     return {
       name: migration.name,
       durationMs: Math.round(performance.now() - this.#startedAt),
@@ -108,6 +128,9 @@ class Runner {
       locks: this.#locks,
       notices: this.#notices,
       remarks: this.#remarks,
+      kept: await this.#keeper.kept(migration.resumes !== null),
+      restored: [],
+      unkept: this.#keeper.unkept,
     };
   }
 
@@ -130,7 +153,6 @@ class Runner {
       throw await recordFailure(
         {
           ...this.#run,
-          entry: this.#entry,
           opened: this.#opened,
           done: this.#done,
           left: [segment, ...this.#queue],
@@ -146,7 +168,7 @@ class Runner {
     const last = segment.steps.at(-1);
     if (first === undefined || last === undefined) return;
     if (!this.#journalled) {
-      await this.#send(segment, appliedSql(this.#run.schema, this.#entry));
+      await this.#send(segment, this.#run.ledger.done());
       this.#done = [segment];
       return;
     }
@@ -160,17 +182,17 @@ class Runner {
 
   /** Writes down what is about to be done, before the first time together with the unfinished history row. */
   async #intend(segment: Segment, first: Step, last: Step): Promise<readonly number[]> {
-    const { session, schema, jobId } = this.#run;
+    const { session, ledger, jobId } = this.#run;
     const indexes = await indexesBefore(session, this.#textOf(first));
-    const intent = intentSql(this.#entry.id, {
+    const intent = {
       firstStatement: first.statement,
       lastStatement: last.statement,
       runsAlone: segment.runs === 'alone',
       indexes,
       jobId,
-    });
+    };
     if (!this.#opened) await ensureJournal(session);
-    await session.query(asOurselves(...(this.#opened ? [] : [startedSql(schema, this.#entry)]), intent));
+    await session.query(asOurselves(...(this.#opened ? [ledger.intent(intent)] : ledger.begun(intent))));
     this.#opened = true;
     return indexes;
   }
@@ -178,7 +200,7 @@ class Runner {
   async #sendJournalled(segment: Segment, first: Step, indexes: readonly number[]): Promise<void> {
     const clean = (): Promise<void> => this.#dropLeftovers(segment, first, indexes);
     try {
-      await this.#send(segment, outcomeSql(this.#entry.id, first.statement), clean);
+      await this.#send(segment, outcomeSql(this.#run.ledger.entry.id, first.statement), clean);
     } catch (error) {
       if (error instanceof StepFailure && !isLost(error) && !leavesToSuccessor(this.#run.signal)) {
         await this.#run.cancelSettled();
@@ -190,6 +212,10 @@ class Runner {
 
   async #send(segment: Segment, after: string, clean: () => Promise<void> = async () => {}): Promise<void> {
     const { migration, ...run } = this.#run;
+    // Of a block that the file itself rolls back nothing is to be kept.
+    const apart = (step: Step): (() => Promise<Around>) | null =>
+      this.#instead(step) ?? (segment.rollsBack ? null : this.#keeper.apart(step));
+    if (segment.runs === 'alone') for (const step of segment.steps) this.#keeper.refuseAlone(step);
     const outcome = await runSegment({
       ...run,
       migration: migration.name,
@@ -197,6 +223,8 @@ class Runner {
       before: this.#fresh,
       after,
       ownLockTimeout: migration.setsLockTimeout,
+      apart,
+      givesUp: (failure) => this.#keeper.givesUp(failure),
       onRetry: async ({ error, blockers }, attempt) => {
         this.#tries += 1;
         this.#remark(
@@ -207,6 +235,11 @@ class Runner {
     });
     this.#fresh = [];
     this.#locks.push(...outcome.locks);
+  }
+
+  #instead(step: Step): (() => Promise<Around>) | null {
+    const act = this.#run.instead(step);
+    return act === null ? null : () => act().then(() => carriedOut);
   }
 
   /** An index that cannot be dropped, because somebody uses its table, must not keep a cancellation waiting for ever. */
@@ -247,7 +280,7 @@ class Runner {
 
   /** Goes on where a process that is gone has stopped. */
   async #resume(): Promise<void> {
-    const { done, rest } = await settleAttempt(this.#run, this.#entry.id, this.#queue);
+    const { done, rest } = await settleAttempt(this.#run, this.#queue);
     this.#done = done;
     this.#queue = rest;
     this.#remark(`resumed: ${done.length} segment(s) were done by the interrupted attempt`);
@@ -263,14 +296,5 @@ class Runner {
   }
 }
 
-/** What an earlier file set for its session ends here. DISCARD ALL would do it, and drop our locks. */
-const freshSettings = ({ session, schema }: MigrationRun): string[] => [
-  'reset session authorization',
-  'reset role',
-  'reset all',
-  'deallocate all',
-  'discard temp',
-  `set search_path = ${quoteIdentifier(schema)}`,
-  'set statement_timeout = 0',
-  ...(session.ownSettings === '' ? [] : [session.ownSettings]),
-];
+const nothing = async (): Promise<void> => {};
+const carriedOut: Around = { replaces: true, after: nothing, atEnd: nothing };

@@ -1,11 +1,14 @@
 import { sqlstateOf } from '../db/errors.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
+import { vaultSchema } from '../vault/schema.ts';
+import { chunksOf } from './chunks.ts';
 import { asOurselves, ownRole } from './history.ts';
 import { LockAllowance } from './lock-allowance.ts';
 import { pauseUnlessAborted } from './locks.ts';
 import { locate, Message } from './message.ts';
 import type { Segment, Step } from './segments.ts';
+import { StepFailure, UnrecordedStep } from './step-failure.ts';
 
 /** A relation-level lock that a segment held when it was about to commit. */
 export interface HeldLock {
@@ -16,6 +19,16 @@ export interface HeldLock {
 export interface SegmentOutcome {
   readonly tries: number;
   readonly locks: readonly HeldLock[];
+}
+
+/** What is left to do of a step that is set apart, once its transaction has been prepared for it. */
+export interface Around {
+  /** Whether the step has been carried out, so that its text is not sent. */
+  readonly replaces: boolean;
+  /** After the step. */
+  after(): Promise<void>;
+  /** As the last before COMMIT. */
+  atEnd(): Promise<void>;
 }
 
 export interface SegmentRun {
@@ -35,35 +48,12 @@ export interface SegmentRun {
   readonly lockBudgetMs: number;
   readonly signal: AbortSignal;
   readonly onStep: (step: Step) => void;
+  /** What is done around a step, or in its place, in its transaction; null for one that runs with its neighbours. */
+  readonly apart: (step: Step) => (() => Promise<Around>) | null;
+  /** Whether a step that failed is now no longer set apart, so that the segment may be tried again at once. */
+  readonly givesUp: (failure: StepFailure) => boolean;
   /** Before the segment is tried again; what the failed try left is to be removed here. */
   readonly onRetry: (failure: StepFailure, attempt: number) => Promise<void>;
-}
-
-/** A statement that failed: which, and how PostgreSQL put it. `step` is null when COMMIT failed (deferred constraints). */
-export class StepFailure extends Error {
-  readonly step: Step | null;
-  readonly error: AppError;
-  /** Who was in the way when the statement waited for locks; empty when nobody was seen. */
-  readonly blockers: string;
-
-  constructor(step: Step | null, error: AppError, blockers = '') {
-    super(error.message, { cause: error });
-    this.name = 'StepFailure';
-    this.step = step;
-    this.error = error;
-    this.blockers = blockers;
-  }
-}
-
-/** A statement that ran alone and took effect, but whose outcome could not be written. */
-export class UnrecordedStep extends Error {
-  readonly error: AppError;
-
-  constructor(error: AppError) {
-    super(error.message, { cause: error });
-    this.name = 'UnrecordedStep';
-    this.error = error;
-  }
 }
 
 const retryable = new Set(['55P03', '40P01', '40001']);
@@ -84,6 +74,7 @@ export async function runSegment(run: SegmentRun): Promise<SegmentOutcome> {
       return { tries: attempt, locks };
     } catch (error) {
       if (!(error instanceof StepFailure)) throw error;
+      if (run.givesUp(error)) continue;
       const pauseMs = Math.min(5_000, 100 * 2 ** (attempt - 1)) * (0.5 + Math.random());
       const worthwhile =
         retryable.has(sqlstateOf(error.error) ?? '') && !run.signal.aborted && !mayHaveCommitted(run.segment);
@@ -100,10 +91,12 @@ const mayHaveCommitted = ({ runs, steps }: Segment): boolean =>
 async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
   const { session, segment } = run;
   const allowance = new LockAllowance(run);
-  const chunks = chunksOf(segment.steps);
+  const chunks = chunksOf(segment.steps, (step) => isApart(run, step));
   // A worker that is killed must not have its long statement committed behind its back: COMMIT follows in a message of
-  // its own.
-  if (chunks.at(-1)?.some((step) => !step.brief)) chunks.push([]);
+  // its own. So it does where something is to be done just before it.
+  if (segment.steps.some((step) => isApart(run, step)) || chunks.at(-1)?.some((step) => !step.brief))
+    chunks.push([]);
+  const ends: (() => Promise<void>)[] = [];
   let locks: readonly HeldLock[] = [];
   try {
     // In a message of their own: in one with BEGIN they would be part of the transaction, and fix its properties.
@@ -112,10 +105,17 @@ async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
       run.signal.throwIfAborted();
       const message = new Message();
       if (index === 0) message.add(segment.begin);
-      const left = allowance.leftFor(steps);
-      if (left !== null) message.add(`set local lock_timeout = ${left}`);
+      for (const step of steps) run.onStep(step);
+      const work = steps[0] === undefined ? null : run.apart(steps[0]);
+      if (steps[0] !== undefined && work !== null) {
+        ends.push(await runApart(run, steps[0], work, message, allowance));
+        continue;
+      }
+      const isLast = index === chunks.length - 1;
+      if (isLast) for (const end of ends) await during(run, null, allowance, end);
+      limit(message, allowance, steps);
       for (const step of steps) message.add(textOf(run, step), step);
-      if (index === chunks.length - 1) for (const command of endOf(run)) message.add(command);
+      if (isLast) for (const command of endOf(run)) message.add(command);
       locks = await send(run, message, allowance);
     }
     return locks;
@@ -127,29 +127,58 @@ async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
   }
 }
 
-/** One message holds no more than this: the server parses it whole before it runs any of it. */
-const chunkStatements = 100;
-const chunkCharacters = 65_536;
+const isApart = (run: SegmentRun, step: Step): boolean => run.apart(step) !== null;
 
-/** What is sent in one message: brief statements together, any other on its own, so that it is seen to run. */
-function chunksOf(steps: readonly Step[]): Step[][] {
-  const chunks: Step[][] = [[]];
-  let characters = 0;
-  for (const step of steps) {
-    const chunk = chunks.at(-1) ?? [];
-    characters += step.length;
-    const fits =
-      chunk.length < chunkStatements &&
-      characters <= chunkCharacters &&
-      step.brief &&
-      chunk.every((other) => other.brief);
-    if (fits || chunk.length === 0) chunk.push(step);
-    else {
-      chunks.push([step]);
-      characters = step.length;
-    }
+function limit(message: Message, allowance: LockAllowance, steps: readonly Pick<Step, 'blocks'>[]): void {
+  const left = allowance.leftFor(steps);
+  if (left !== null) message.add(`set local lock_timeout = ${left}`);
+}
+
+/** What is done around a step takes locks of its own, whatever the step itself takes. */
+const blocking = [{ blocks: true }];
+
+/**
+ * Runs a step with what is done around it.
+ * @param message what is to be sent before
+ * @returns what is to be done before COMMIT
+ */
+async function runApart(
+  run: SegmentRun,
+  step: Step,
+  work: () => Promise<Around>,
+  message: Message,
+  allowance: LockAllowance,
+): Promise<() => Promise<void>> {
+  limit(message, allowance, blocking);
+  if (message.sql !== '') await send(run, message, allowance);
+  const around = await during(run, step, allowance, work);
+  if (!around.replaces) {
+    const own = new Message();
+    limit(own, allowance, blocking);
+    own.add(textOf(run, step), step);
+    await send(run, own, allowance);
   }
-  return chunks;
+  await during(run, step, allowance, () => around.after());
+  return () => around.atEnd();
+}
+
+/** Our own work for a step: its waits count as the step's, and so do its errors. @throws StepFailure */
+async function during<T>(
+  run: SegmentRun,
+  step: Step | null,
+  allowance: LockAllowance,
+  work: () => Promise<T>,
+): Promise<T> {
+  const waits = allowance.watch(blocking);
+  try {
+    return await waits.during(work);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const failure = waits.explain(error, run.signal);
+    throw step === null
+      ? new StepFailure(null, atTheEnd(failure, run), waits.blockers)
+      : new StepFailure(step, locate(failure, run, step, step.offset), waits.blockers);
+  }
 }
 
 /** The last commands of a segment's transaction. */
@@ -159,8 +188,8 @@ const endOf = (run: SegmentRun): string[] =>
     : [...heldLocks(run), ownRole, run.after, 'commit'];
 
 /** Only what blocks others is worth a look. */
-const heldLocks = ({ segment }: SegmentRun): string[] =>
-  segment.steps.some((step) => step.blocks) ? [heldLocksSql] : [];
+const heldLocks = (run: SegmentRun): string[] =>
+  run.segment.steps.some((step) => step.blocks || isApart(run, step)) ? [heldLocksSql] : [];
 
 const heldLocksSql = `select l.relation::regclass::text as relation, l.mode
    from pg_catalog.pg_locks l
@@ -179,6 +208,7 @@ async function runAlone(run: SegmentRun): Promise<readonly HeldLock[]> {
   if (before !== '') await run.session.query(before);
   const message = new Message();
   message.add(textOf(run, step), step);
+  run.onStep(step);
   await send(run, message, new LockAllowance(run));
   if (!run.ownLockTimeout) await run.session.query('reset lock_timeout');
   if (run.after !== '') await recordOutcome(run);
@@ -194,7 +224,6 @@ async function send(
   message: Message,
   allowance: LockAllowance,
 ): Promise<readonly HeldLock[]> {
-  for (const step of message.steps) run.onStep(step);
   const waits = allowance.watch(message.steps);
   // The server tells of completed commands late, with the end or the error; but then of each.
   let completed = 0;
@@ -206,7 +235,10 @@ async function send(
     );
     // Nothing but our own commands follows the query for locks; a SELECT of the file has other columns.
     const held = outcomes.findLast((outcome) => outcome.command === 'SELECT')?.rows ?? [];
-    return held.filter((row) => row.relation !== undefined && row.mode !== undefined);
+    return held.filter(
+      ({ relation, mode }) =>
+        relation !== undefined && mode !== undefined && !relation.startsWith(`${vaultSchema}.`),
+    );
   } catch (error) {
     const step = message.stepAt(completed);
     const failure = waits.explain(error as AppError, run.signal);

@@ -15,6 +15,7 @@ import {
 } from '../sql/classify.ts';
 import { lockedRelations, type RelationName } from '../sql/relations.ts';
 import type { Statement } from '../sql/split.ts';
+import type { Removal } from '../vault/removals.ts';
 
 /** One unit of a plan: a statement of the file, by its place in it. */
 export interface Step {
@@ -38,7 +39,14 @@ export interface Step {
   readonly replays: boolean;
   /** Run alone, it may commit parts of its work by itself. */
   readonly commitsItself: boolean;
+  /** What it takes away of what was there before the migration. */
+  readonly removals: readonly Removal[];
+  /** No statement: the place at which data is put back. */
+  readonly restores: boolean;
 }
+
+/** Kind of the statement that stands for the place at which data is put back. */
+export const restoringKind = 'Restore';
 
 /** Steps that are run together. */
 export interface Segment {
@@ -53,14 +61,20 @@ export interface Segment {
   readonly steps: readonly Step[];
 }
 
-/** Cuts a file into segments: as few transactions as PostgreSQL allows. */
-export function cut(statements: readonly Statement[]): Segment[] {
+/**
+ * Cuts a file into segments: as few transactions as PostgreSQL allows.
+ * @param removals what each statement removes; of a text that is not to be kept from anything, nothing
+ */
+export function cut(
+  statements: readonly Statement[],
+  removals: readonly (readonly Removal[])[] = [],
+): Segment[] {
   const segments: Segment[] = [];
   let steps: Step[] = [];
   let labels: string[] = [];
   let explicit = false;
   let begin = 'begin';
-  const toStep = stepMaker();
+  const toStep = stepMaker(removals);
   const close = (rollsBack = false): void => {
     if (steps.length > 0) segments.push({ runs: 'transaction', rollsBack, explicit, begin, steps });
     steps = [];
@@ -108,7 +122,7 @@ const setApartSettings = (segment: Segment): Segment[] =>
     : [segment];
 
 /** Makes the file's steps in order: what a statement costs depends on whether its table is new. */
-function stepMaker(): (statement: Statement, index: number) => Step {
+function stepMaker(removals: readonly (readonly Removal[])[]): (statement: Statement, index: number) => Step {
   const made = new Set<string>();
   const key = ({ schema, name }: RelationName): string => JSON.stringify([schema, name]);
   const isNew = (relation: RelationName): boolean => made.has(key(relation));
@@ -128,6 +142,8 @@ function stepMaker(): (statement: Statement, index: number) => Step {
       setting: setsSession(statement) && statement.kind === 'VariableSetStmt',
       replays: setsSession(statement),
       commitsItself: commitsItself(statement),
+      removals: removals[index] ?? [],
+      restores: statement.kind === restoringKind,
     };
     if (changesNames(statement)) made.clear();
     if (

@@ -22,6 +22,35 @@ export async function verify(request: VerificationRequest): Promise<Verification
   return [await verifyHistory(request), await verifyIndexes(request)];
 }
 
+/** Looks whether what was taken back is so, in Prisma's eyes and in PostgreSQL's. Reads only. */
+export async function verifyTakenBack(request: {
+  readonly session: Session;
+  readonly schema: string;
+  /** The history's rows that were taken back. */
+  readonly takenBack: readonly { readonly name: string; readonly historyId: string }[];
+  readonly invalidBefore: readonly string[];
+}): Promise<VerificationCheck[]> {
+  const { session, schema, takenBack } = request;
+  const { rows } = await session.query<{ name: string }>(
+    `select migration_name as name from ${qualify(schema, '_prisma_migrations')}
+      where id = any ($1::text[]) and rolled_back_at is null`,
+    [takenBack.map(({ historyId }) => historyId)],
+  );
+  const history: VerificationCheck =
+    rows.length === 0
+      ? {
+          name: 'history',
+          status: 'pass',
+          detail: `_prisma_migrations holds all ${takenBack.length} as rolled back.`,
+        }
+      : {
+          name: 'history',
+          status: 'fail',
+          detail: `_prisma_migrations does not hold as rolled back: ${rows.map(({ name }) => name).join(', ')}.`,
+        };
+  return [history, await verifyIndexes(request)];
+}
+
 /** To Prisma a migration is applied when a row of its name is finished and not rolled back. */
 async function verifyHistory({ session, schema, applied }: VerificationRequest): Promise<VerificationCheck> {
   const { rows } = await session.query<{ name: string }>(
@@ -46,7 +75,10 @@ async function verifyHistory({ session, schema, applied }: VerificationRequest):
       };
 }
 
-async function verifyIndexes({ session, invalidBefore }: VerificationRequest): Promise<VerificationCheck> {
+async function verifyIndexes({
+  session,
+  invalidBefore,
+}: Pick<VerificationRequest, 'session' | 'invalidBefore'>): Promise<VerificationCheck> {
   const known = new Set(invalidBefore);
   const invalid = (await invalidIndexes(session)).filter((index) => !known.has(index));
   return invalid.length === 0

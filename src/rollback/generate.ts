@@ -2,38 +2,45 @@
  * Generates the way back of a migration from its execution: what was renamed is named back, the rest is the difference
  * of the two schemas as PostgreSQL's catalogue has them.
  */
-import { difference, readState, type SchemaState } from '../schema/difference.ts';
-import type { Scratch } from '../schema/scratch.ts';
+import type { Session } from '../db/session.ts';
+import { restoreMarker } from '../migrations/reversal-text.ts';
+import { differenceOf, readStateIn, type SchemaState } from '../schema/difference.ts';
+import { arrange } from './arrange.ts';
 import type { Identity } from './identities.ts';
+import { findImpostors, withoutAsides } from './impostors.ts';
 import { inverseRenames } from './renames.ts';
 import type { Rollback } from './sources.ts';
 
 export interface GenerateInput {
-  /** A copy of the database with the migration applied, to be spoilt: the renames are taken back in it. */
-  readonly applied: Scratch;
+  /** In the database with the migration applied: the renames are taken back in it, which is then undone. */
+  readonly session: Session;
   readonly before: SchemaState;
   readonly after: SchemaState;
   readonly identitiesBefore: ReadonlyMap<string, Identity>;
   readonly identitiesAfter: ReadonlyMap<string, Identity>;
-  readonly applicationName: string;
 }
 
-/** @throws AppError when the scratch database cannot be worked with */
+/** @throws AppError when the database cannot be worked with */
 export async function generateRollback(input: GenerateInput): Promise<Rollback> {
-  const { applied, before, applicationName } = input;
+  const { session, before } = input;
   const renames = inverseRenames(input.identitiesBefore, input.identitiesAfter);
-  const after = renames.length === 0 ? input.after : await renamed(applied, renames, applicationName);
-  const { statements, boundaries, unsupported, drops } = await difference(after, before, { applicationName });
+  const impostors = findImpostors(input.identitiesBefore, input.identitiesAfter);
+  const all = [...impostors.map(({ rename }) => `${rename};`), ...renames];
+  const after = all.length === 0 ? input.after : await renamed(session, all);
+  const { statements, unsupported, drops } = differenceOf(after, before);
+  const arranged = await arrange(statements, { session, now: after, wanted: before });
   const kept = new Set([...input.identitiesBefore.values()].map(nameIn(input.identitiesBefore)));
   const lost = [
     ...drops.tables.filter((table) => kept.has(`table ${table}`)).map((table) => `the table ${table}`),
     ...drops.columns
-      .filter(({ table, column }) => kept.has(`column ${table}.${column}`))
+      .filter(
+        ({ table, column }) => kept.has(`column ${table}.${column}`) && !isComputed(before, table, column),
+      )
       .map(({ table, column }) => `the column ${table}.${column}`),
   ];
   return {
     source: 'generated',
-    sql: [...renames, ...withBoundaries(statements, boundaries)].join('\n'),
+    sql: textOf([...renames, ...withoutAsides(arranged.before, impostors)], arranged.behind),
     refusals: [
       ...lost.map(
         (what) => `It would drop ${what}, which the migration did not create: its data would be gone.`,
@@ -43,19 +50,32 @@ export async function generateRollback(input: GenerateInput): Promise<Rollback> 
   };
 }
 
+const marked = `
+
+-- Here the data comes back that was kept. What stands below needs it.
+${restoreMarker}
+
+`;
+
+function textOf(before: readonly string[], behind: readonly string[]): string {
+  const lines = (statements: readonly string[]): string =>
+    statements.map((sql) => `${sql.replace(/;\s*$/, '')};`).join('\n');
+  return behind.length === 0 ? lines(before) : `${lines(before)}${marked}${lines(behind)}`.trimStart();
+}
+
+/** Its values are made of those of other columns. */
+const isComputed = ({ fingerprint }: SchemaState, table: string, column: string): boolean =>
+  / (stored|virtual) as /.test(fingerprint.facts.get(`column ${table}.${column}`) ?? '');
+
 /** The schema with the renames taken back. */
-async function renamed(
-  applied: Scratch,
-  renames: readonly string[],
-  applicationName: string,
-): Promise<SchemaState> {
-  const session = await applied.open();
+async function renamed(session: Session, renames: readonly string[]): Promise<SchemaState> {
+  await session.query('begin');
   try {
-    await session.query(`begin; ${renames.join('\n')} commit;`);
+    await session.query(renames.join('\n'));
+    return await readStateIn(session, { within: true });
   } finally {
-    await session.close();
+    await session.query('rollback');
   }
-  return readState(applied.target, { applicationName });
 }
 
 /** `table public.users`, `column public.users.email`, as the difference names what it drops. */
@@ -65,10 +85,3 @@ const nameIn =
     const table = parent === null ? undefined : identities.get(parent)?.name;
     return `${kind} ${schema}.${table === undefined ? '' : `${table}.`}${name}`;
   };
-
-/** A new label of an enum has to be committed before it is used. */
-const withBoundaries = (statements: readonly string[], boundaries: readonly number[]): string[] =>
-  statements.flatMap((sql, index) => {
-    const statement = `${sql.replace(/;\s*$/, '')};`;
-    return boundaries.includes(index) ? ['COMMIT;', 'BEGIN;', statement] : [statement];
-  });

@@ -43,7 +43,7 @@ const ownSchemas = `
    where nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'switchback', 'switchback_vault')
      and nspname !~ '^pg_(temp|toast_temp)_'`;
 
-/** An index of a constraint, the row type of a table and the sequence of an identity column go with their owners. */
+/** What a column inherits, its name too, follows its parent's. An index of a constraint, the row type of a table and the sequence of an identity column go with their owners. */
 const identitiesSql = `
 with own as (${ownSchemas}),
  extension as (select classid, objid from pg_catalog.pg_depend where deptype = 'e'),
@@ -65,7 +65,7 @@ select 'c' || oid, case relkind when 'v' then 'view' when 'm' then 'materialized
 union all
 select 'a' || a.attrelid || '.' || a.attnum, 'column', r.nspname, a.attname, 'c' || r.oid, ''
   from pg_catalog.pg_attribute a join relation r on r.oid = a.attrelid
- where a.attnum > 0 and not a.attisdropped and r.relkind in ('r', 'p', 'v', 'm', 'f')
+ where a.attnum > 0 and not a.attisdropped and a.attinhcount = 0 and r.relkind in ('r', 'p', 'v', 'm', 'f')
 union all
 select 'k' || k.oid, case when k.conrelid = 0 then 'domain constraint' else 'constraint' end, n.nspname, k.conname,
        case when k.conrelid = 0 then 't' || k.contypid else 'c' || k.conrelid end, ''

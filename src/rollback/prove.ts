@@ -1,19 +1,28 @@
 /** Tries the way back of every migration of a folder: forth, back, forth again, and compares what each leaves. */
+
+import type { Session } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
-import { readState, type SchemaState } from '../schema/difference.ts';
-import { compareFingerprints, type Fingerprint, readFingerprint } from '../schema/fingerprint.ts';
-import { createScratch, type Scratch } from '../schema/scratch.ts';
-import { generateRollback } from './generate.ts';
-import { type Identity, readIdentities } from './identities.ts';
-import { runText } from './run.ts';
-import { type Rollback, writtenRollback } from './sources.ts';
+import type { TableName } from '../schema/content.ts';
+import { readStateIn, type SchemaState } from '../schema/difference.ts';
+import { attempt } from './attempt.ts';
+import { allTables, holdingTables } from './contents.ts';
+import { type Ground, type LiveSource, makeGround } from './ground.ts';
+import { createRowFiller, type RowFiller } from './rows/fill.ts';
+import { touchedTables } from './rows/touched.ts';
+import type { Rollback } from './sources.ts';
+
+export type { LiveSource } from './ground.ts';
+
+/** What is in the tables while a migration is tried; `sample` and `full` are rows of the live database. */
+export type ProofRows = 'none' | 'generated' | 'sample' | 'full';
 
 export interface ProvenMigration {
   readonly name: string;
   /**
-   * `proven`: forth, back and forth again gives the same schema each time. `refused`: there is no way back that may be
-   * used. `wrong`: it does not give back what was there. `failed`: the migration itself does not run here.
+   * `proven`: forth, back and forth again gives the same schema each time, and back the same rows. `refused`: there is
+   * no way back that may be used. `wrong`: it does not give back what was there. `failed`: the migration itself does not
+   * run here.
    */
   readonly outcome: 'proven' | 'refused' | 'wrong' | 'failed';
   readonly source: Rollback['source'];
@@ -21,178 +30,198 @@ export interface ProvenMigration {
   readonly sql: string;
   /** Why it was refused, what differs, or why the migration failed. */
   readonly reasons: readonly string[];
+  /** What it was tried on. */
+  readonly on: ProvenOn;
+  readonly compared: Compared;
+}
+
+export type ProvenOn = 'schema' | 'generated rows' | 'sample' | 'full';
+
+export interface Compared {
+  /** Tables of which the number and the content of the rows were compared. */
+  readonly tables: number;
+  /** How many rows these had. */
+  readonly rows: number;
+  /** What was not compared or not there, in words. */
+  readonly leftOut: readonly string[];
 }
 
 export interface ProveInput {
-  /** Any database of the server on which the scratch databases are made. */
+  /** Any database of the server on which the scratch database is made. */
   readonly server: Target;
-  /** In the order in which they are applied, each with the files beside its `migration.sql`. */
-  readonly migrations: readonly {
-    readonly name: string;
-    readonly sql: string;
-    readonly files: ReadonlyMap<string, string>;
-  }[];
+  /** What the first migration stands on: nothing, or the schema of a live database. */
+  readonly from: 'empty' | LiveSource;
+  readonly rows: ProofRows;
+  /** In the order in which they are applied. */
+  readonly migrations: readonly MigrationFiles[];
   /** The first that is proven; those before it are only applied. All, where it is not given. */
   readonly since?: string;
-  /** A UUID, which the scratch databases carry in their names. */
+  /** A UUID, which the scratch database carries in its name. */
   readonly jobId: string;
+  readonly signal: AbortSignal;
+  /** Called with the scratch database before the first migration is tried in it. */
+  readonly found?: (scratch: Target) => Promise<void>;
+  /** Called with it when all are applied, unless one has failed. */
+  readonly made?: (scratch: Target) => Promise<void>;
 }
 
-/** A database at one point of the folder, and what is known of it. */
-interface Point {
-  readonly scratch: Scratch;
-  readonly state: SchemaState;
-  readonly identities: ReadonlyMap<string, Identity>;
+export interface MigrationFiles {
+  readonly name: string;
+  readonly sql: string;
+  /** Texts of the files beside its `migration.sql`, by their names. */
+  readonly files: ReadonlyMap<string, string>;
 }
-
-const applicationName = 'switchback:prove';
 
 /**
  * Yields each migration as soon as it is tried. It ends with the first that does not run: what would come behind it
- * stands on something that is not there. All scratch databases are dropped, also when the caller stops early.
- * @throws AppError `SCRATCH_DENIED`, `DATABASE_UNREACHABLE`
+ * stands on something that is not there. The scratch database is dropped, also when the caller stops early.
+ * @throws AppError `SCRATCH_DENIED`, `SCHEMA_COPY_FAILED`, `DATABASE_UNREACHABLE`; the signal's reason
  */
 export async function* proveMigrations(input: ProveInput): AsyncGenerator<ProvenMigration> {
   const prover = new Prover(input);
-  let point = await prover.begin();
-  let isReached = input.since === undefined;
   try {
-    for (const migration of input.migrations) {
-      isReached ||= migration.name === input.since;
-      const after = await prover.apply(point, migration.sql);
-      if ('failed' in after) {
-        yield {
-          name: migration.name,
-          outcome: 'failed',
-          source: 'generated',
-          sql: '',
-          reasons: [after.failed],
-        };
-        return;
-      }
-      if (isReached) yield await prover.prove(migration, point, after);
-      await point.scratch.drop();
-      point = after;
+    const first = input.migrations.findIndex(({ name }) => name === (input.since ?? name));
+    const failed = await prover.begin(first);
+    if (failed !== null) {
+      yield failed;
+      return;
     }
+    await input.found?.(prover.target);
+    for (const [index, migration] of input.migrations.entries()) {
+      if (index < first) continue;
+      input.signal.throwIfAborted();
+      const proven = await prover.prove(migration, index);
+      yield proven;
+      if (proven.outcome === 'failed') return;
+    }
+    await input.made?.(prover.target);
   } finally {
-    await point.scratch.drop();
-    await prover.dropAll();
+    await prover.end();
   }
 }
 
+/** Of the live database's tables. */
+const sampleSize = 1_000;
+
+const words: Readonly<Record<ProofRows, ProvenOn>> = {
+  none: 'schema',
+  generated: 'generated rows',
+  sample: 'sample',
+  full: 'full',
+};
+
 class Prover {
   readonly #input: ProveInput;
-  readonly #open = new Set<Scratch>();
+  #ground: Ground | null = null;
+  #filler: RowFiller = createRowFiller();
+  /** The schema as the next migration finds it, where it has been read. */
+  #schema: SchemaState | null = null;
 
   constructor(input: ProveInput) {
     this.#input = input;
   }
 
-  async begin(): Promise<Point> {
-    return this.#pointOf(await this.#make());
+  async end(): Promise<void> {
+    await this.#ground?.trial.close();
+    this.#ground = null;
   }
 
-  async apply(before: Point, sql: string): Promise<Point | { readonly failed: string }> {
-    const scratch = await this.#make(before.scratch);
-    const failed = await this.#run(scratch, sql);
-    if (failed === null) return this.#pointOf(scratch);
-    await scratch.drop();
-    return { failed };
+  get target(): Target {
+    return this.#made().trial.session.target;
   }
 
-  async prove(
-    migration: ProveInput['migrations'][number],
-    before: Point,
-    after: Point,
-  ): Promise<ProvenMigration> {
-    const { name } = migration;
-    const rollback = writtenRollback(migration.files) ?? (await this.#generate(before, after));
-    const { source, sql, refusals } = rollback;
-    if (refusals.length > 0) return { name, outcome: 'refused', source, sql, reasons: refusals };
-    const back = await this.#make(after.scratch);
+  /** Makes the database anew, as it is before the migration of that number; or says what failed before it. */
+  async begin(index: number): Promise<ProvenMigration | null> {
+    const { rows, migrations } = this.#input;
+    await this.end();
+    const rowsPerTable = rows === 'sample' ? sampleSize : rows === 'full' ? null : 0;
+    this.#ground = await makeGround({ ...this.#input, rowsPerTable });
+    this.#filler = createRowFiller();
+    this.#schema = null;
+    const before = migrations.slice(0, index);
     try {
-      const failed = await this.#run(back, sql);
-      if (failed !== null) return { name, outcome: 'wrong', source, sql, reasons: [`It fails: ${failed}`] };
-      const left = await this.#difference(back, before.state.fingerprint);
-      if (left.length > 0) return { name, outcome: 'wrong', source, sql, reasons: left };
-      const again = await this.#run(back, migration.sql);
-      if (again !== null)
-        return { name, outcome: 'wrong', source, sql, reasons: [`The migration fails after it: ${again}`] };
-      const other = await this.#difference(back, after.state.fingerprint);
-      return { name, outcome: other.length > 0 ? 'wrong' : 'proven', source, sql, reasons: other };
-    } finally {
-      await this.#drop(back);
-    }
-  }
-
-  async dropAll(): Promise<void> {
-    for (const scratch of this.#open) await scratch.drop();
-  }
-
-  async #generate(before: Point, after: Point): Promise<Rollback> {
-    const spoilt = await this.#make(after.scratch);
-    try {
-      return await generateRollback({
-        applied: spoilt,
-        before: before.state,
-        after: after.state,
-        identitiesBefore: before.identities,
-        identitiesAfter: after.identities,
-        applicationName,
-      });
-    } finally {
-      await this.#drop(spoilt);
-    }
-  }
-
-  async #make(copyOf?: Scratch): Promise<Scratch> {
-    const { server, jobId } = this.#input;
-    const scratch = await createScratch({
-      like: server,
-      jobId,
-      applicationName,
-      ...(copyOf === undefined ? {} : { copyOf }),
-    });
-    this.#open.add(scratch);
-    return scratch;
-  }
-
-  async #drop(scratch: Scratch): Promise<void> {
-    await scratch.drop();
-    this.#open.delete(scratch);
-  }
-
-  async #pointOf(scratch: Scratch): Promise<Point> {
-    const state = await readState(scratch.target, { applicationName });
-    const session = await scratch.open();
-    try {
-      return { scratch, state, identities: await readIdentities(session) };
-    } finally {
-      await session.close();
-    }
-  }
-
-  /** Null, or why it failed. */
-  async #run(scratch: Scratch, sql: string): Promise<string | null> {
-    const session = await scratch.open();
-    try {
-      await runText(session, sql);
+      if (before.length > 0) await this.#ground.trial.forth(before, false);
+      await this.#ground.trial.forget();
       return null;
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      return error.message;
-    } finally {
-      await session.close();
+      const { message, details } = error;
+      const name = typeof details.migration === 'string' ? details.migration : '';
+      const compared = { tables: 0, rows: 0, leftOut: this.#ground.leftOut };
+      return {
+        name,
+        outcome: 'failed',
+        source: 'generated',
+        sql: '',
+        reasons: [message],
+        on: 'schema',
+        compared,
+      };
     }
   }
 
-  /** What differs from what is wanted, in words. */
-  async #difference(scratch: Scratch, wanted: Fingerprint): Promise<string[]> {
-    const session = await scratch.open();
-    try {
-      return compareFingerprints(wanted, await readFingerprint(session)).map(({ words }) => words);
-    } finally {
-      await session.close();
+  async prove(migration: MigrationFiles, index: number): Promise<ProvenMigration> {
+    const { rows } = this.#input;
+    const proven = await this.#attempt(migration, rows, []);
+    if (proven.outcome === 'failed' && rows === 'generated') {
+      // Rows that nobody has written speak against no migration.
+      await this.begin(index);
+      return this.#settled(
+        index,
+        await this.#attempt(migration, 'none', [
+          `rows, with which it does not run: ${proven.reasons.join(' ')}`,
+        ]),
+      );
     }
+    return this.#settled(index, proven);
+  }
+
+  /** After what has failed somewhere the database is of no further use. */
+  async #settled(index: number, proven: ProvenMigration): Promise<ProvenMigration> {
+    if (proven.outcome === 'wrong') await this.begin(index + 1);
+    else if (proven.outcome !== 'failed') await this.#made().trial.forget();
+    return proven;
+  }
+
+  async #attempt(
+    migration: MigrationFiles,
+    rows: ProofRows,
+    more: readonly string[],
+  ): Promise<ProvenMigration> {
+    const { trial, leftOut } = this.#made();
+    const { session } = trial;
+    const before = this.#schema ?? (await readStateIn(session));
+    const { tables, unfilled } = await this.#fill(session, migration, rows);
+    const { proven, after } = await attempt({
+      trial,
+      migration,
+      before,
+      tables,
+      on: words[rows],
+      leftOut: [...leftOut, ...unfilled, ...more],
+    });
+    this.#schema = after;
+    return proven;
+  }
+
+  #made(): Ground {
+    if (this.#ground === null) throw new TypeError('begin comes first');
+    return this.#ground;
+  }
+
+  /** The tables whose rows are compared. */
+  async #fill(
+    session: Session,
+    { sql, files }: MigrationFiles,
+    rows: ProofRows,
+  ): Promise<{ tables: readonly TableName[]; unfilled: readonly string[] }> {
+    if (rows === 'none') return { tables: [], unfilled: [] };
+    if (rows !== 'generated') return { tables: await allTables(session), unfilled: [] };
+    const touched = await touchedTables(session, [sql, ...files.values()].join('\n'));
+    const { left } = await this.#filler.fill(session, touched);
+    return {
+      tables: await holdingTables(session, touched),
+      unfilled: left.map(({ table, reason }) => `rows of ${table}: ${reason}`),
+    };
   }
 }

@@ -1,7 +1,5 @@
 /** Where the way back of a migration comes from. */
-
-/** Files beside `migration.sql`, in order of preference: the customer's convention, then that of other tools. */
-export const rollbackFiles = ['rollback.sql', 'down.sql'] as const;
+import { rollbackFiles } from '../migrations/read.ts';
 
 export interface Rollback {
   readonly source: 'rollback.sql' | 'down.sql' | 'generated';

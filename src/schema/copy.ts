@@ -4,14 +4,9 @@ import { quoteLiteral } from '../db/quote.ts';
 import { type Session, withSession } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
-import { readState } from './difference.ts';
+import { readState, readStateIn, type SchemaState } from './difference.ts';
 import { type DumpEntry, dumpSchema, entriesOf, staysBehind } from './dump.ts';
-import {
-  compareFingerprints,
-  type Fingerprint,
-  type FingerprintOptions,
-  readFingerprint,
-} from './fingerprint.ts';
+import { compareFingerprints, type FingerprintOptions, readFingerprint } from './fingerprint.ts';
 import { renameNotNulls } from './not-null-names.ts';
 import { createScratch, type Scratch, type ScratchOptions } from './scratch.ts';
 import { planBetween } from './statements.ts';
@@ -213,19 +208,19 @@ export interface NormalisedOptions extends Omit<CopyOptions, 'scratch'>, Fingerp
 }
 
 /**
- * The fingerprint of a copy of the schema. Databases that were built in different ways compare equal only so: a
- * constraint that came through a dump is printed differently.
+ * The schema as a copy of it has it. Databases that were built in different ways compare equal only so: a constraint that
+ * came through a dump is printed differently.
  * @throws AppError as `createScratch` and `copySchema` do
  */
-export async function normalisedFingerprint(
+export async function normalisedState(
   options: NormalisedOptions,
-): Promise<{ readonly fingerprint: Fingerprint; readonly copy: SchemaCopy }> {
+): Promise<{ readonly state: SchemaState; readonly copy: SchemaCopy }> {
   const scratch = await createScratch({ ...options.scratch, like: options.source });
   try {
     const copy = await copySchema({ ...options, scratch });
     const session = await scratch.open({ doing: 'reading a schema' });
     try {
-      return { fingerprint: await readFingerprint(session, options), copy };
+      return { state: await readStateIn(session, { ignore: options.ignore ?? [] }), copy };
     } finally {
       await session.close();
     }

@@ -1,5 +1,5 @@
 /** SQL that makes one database's schema that of another. */
-import { withSession } from '../db/session.ts';
+import { type Session, withSession } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
 import { compareFingerprints, type Difference, type Fingerprint, readFingerprint } from './fingerprint.ts';
 import { type Model, readModel } from './model.ts';
@@ -33,10 +33,18 @@ export interface SchemaState {
 /** @throws AppError as `readFingerprint` does */
 export function readState(target: Target, options: DifferenceOptions): Promise<SchemaState> {
   const session = { applicationName: options.applicationName, doing: 'reading a schema' };
-  return withSession(target, session, async (opened) => ({
-    fingerprint: await readFingerprint(opened, options),
-    model: await readModel(opened, options.ignore ?? []),
-  }));
+  return withSession(target, session, (opened) => readStateIn(opened, options));
+}
+
+/** The same in a session that is there already, and keeps settings that are made here; `within` its transaction. */
+export async function readStateIn(
+  session: Session,
+  { ignore = [], within = false }: { readonly ignore?: readonly string[]; readonly within?: boolean } = {},
+): Promise<SchemaState> {
+  return {
+    fingerprint: await readFingerprint(session, { ignore }),
+    model: await readModel(session, ignore, within),
+  };
 }
 
 /** What has to be done to `from` to make its schema that of `to`. Both are only read. */
@@ -48,6 +56,11 @@ export async function difference(
   const state = (of: Target | SchemaState): Promise<SchemaState> =>
     'fingerprint' in of ? Promise.resolve(of) : readState(of, options);
   const [before, after] = await Promise.all([state(from), state(to)]);
+  return differenceOf(before, after);
+}
+
+/** The same of what was read before. */
+export function differenceOf(before: SchemaState, after: SchemaState): SchemaDifference {
   if (before.fingerprint.hash === after.fingerprint.hash)
     return { statements: [], boundaries: [], unsupported: [], drops: { tables: [], columns: [] } };
   const differences = compareFingerprints(before.fingerprint, after.fingerprint);

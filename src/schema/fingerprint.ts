@@ -100,7 +100,8 @@ function ignoring(patterns: readonly string[]): (row: FactRow) => boolean {
   return ({ schema, object }) => expression.test(schema === null ? object : `${schema}.${object}`);
 }
 
-function fingerprintOf(facts: readonly (readonly [string, string])[]): Fingerprint {
+/** Of facts that were read before. */
+export function fingerprintOf(facts: readonly (readonly [string, string])[]): Fingerprint {
   const sorted = facts.toSorted(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0));
   const hash = createHash('sha256');
   for (const [name, text] of sorted) hash.update(`${name}\0${text}\0`);

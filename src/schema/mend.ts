@@ -11,7 +11,14 @@ export function superfluous(from: Model, all: readonly Action[]): (action: Actio
     // Where a column gets another type and a default at once, the default is set twice: before the type is there, and
     // after the column has it.
     (/^ALTER TABLE .* SET DEFAULT /.test(action.sql) && last.get(action.sql) !== action) ||
+    dropsNothing(action, from) ||
     (/^ALTER .* OWNER TO "[^"]*"$/.test(action.sql) && saysOwner(action, from, made));
+}
+
+/** Before a type change it takes a default away, whether there is one or not. */
+function dropsNothing({ sql, consumes }: Action, from: Model): boolean {
+  if (!/^ALTER TABLE \S.* ALTER COLUMN \S.* DROP DEFAULT$/.test(sql)) return false;
+  return consumes.some((id) => id.kind === 'column' && !from.facts.has({ ...id, kind: 'default' }));
 }
 
 const keyOf = (id: object): string => JSON.stringify(id);
@@ -26,7 +33,9 @@ function saysOwner({ consumes }: Action, from: Model, made: ReadonlySet<string>)
 /** The statement, put right. */
 export function mending(from: Model, to: Model): (action: Action) => string {
   const [enumsBefore, enumsAfter] = [enumsOf(from), enumsOf(to)];
-  return ({ sql, produces, consumes }) => {
+  return ({ sql: given, produces, consumes }) => {
+    // Names that nobody should have to read.
+    const sql = given.replaceAll('__pgdelta_replaced"', '__replaced"');
     // PostgreSQL prints the index of a partitioned table with ONLY, which makes one that stays invalid: the indexes of
     // the partitions, which pg-delta does not look at, would have to be attached to it.
     if (produces.some(({ kind }) => kind === 'index'))

@@ -33,9 +33,12 @@ export class Capture {
   /** The tables must be in the order in which they may be locked. Our settings must be in force. */
   static async start(session: Session, tables: readonly Table[], context: VaultContext): Promise<Capture> {
     const traps: Trap[] = [];
+    const always = await isReplica(session);
     for (const table of tables) {
       const { id, relation } = nameEntry('changes');
-      await session.query(trapSql(table, relation));
+      await session.query(
+        [trapSql(table, relation), ...(always ? [alwaysSql(table, relation)] : [])].join('; '),
+      );
       const facts = { columns: columnFacts(table), root: table.root };
       await record(
         session,
@@ -119,8 +122,18 @@ function trapSql(table: Table, relation: string): string {
       as ${quoteLiteral(body)};
     revoke all on function ${inVault(relation)}() from public;
     create trigger ${triggerOf(relation)} after insert or update or delete on ${table.sql} for each row
-      when (coalesce(current_setting('switchback.${relation}', true), '') = 'on') execute function ${inVault(relation)}();
-    alter table ${table.sql} enable always trigger ${triggerOf(relation)}`;
+      when (coalesce(current_setting('switchback.${relation}', true), '') = 'on') execute function ${inVault(relation)}()`;
+}
+
+const alwaysSql = (table: Table, relation: string): string =>
+  `alter table ${table.sql} enable always trigger ${triggerOf(relation)}`;
+
+/** Only then: ALTER TABLE is refused while deferred constraints of the table wait to be checked, CREATE TRIGGER is not. */
+async function isReplica(session: Session): Promise<boolean> {
+  const { rows } = await session.query<{ role: string }>(
+    "select current_setting('session_replication_role') as role",
+  );
+  return rows[0]?.role !== 'origin';
 }
 
 async function switchOn(session: Session, traps: readonly Trap[], on: boolean): Promise<void> {

@@ -2,7 +2,7 @@ import { v4 as newId } from 'uuid';
 import { qualify, quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
-import type { VaultContext } from './removals.ts';
+import type { Direction, VaultContext } from './removals.ts';
 import { vaultSchema } from './schema.ts';
 
 export type EntryKind = 'table' | 'column' | 'values' | 'label' | 'rows' | 'changes' | 'sequence';
@@ -54,6 +54,8 @@ export interface VaultEntry {
   readonly number: number;
   readonly operation: string;
   readonly migration: string;
+  /** Whether applying the migration removed it, or taking it back. */
+  readonly direction: Direction;
   readonly statement: number;
   readonly kind: EntryKind;
   readonly schema: string;
@@ -100,8 +102,8 @@ export async function record(session: Session, entry: NewEntry, context: VaultCo
   const rows = entry.rows ?? (relation === null ? 0 : await countRows(session, relation));
   await session.query(
     `insert into ${vaultSchema}.entry
-       (id, operation, migration, statement, kind, schema_name, table_name, column_names, key_columns, relation, facts, rows, bytes, keep_until)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+       (id, operation, migration, direction, statement, kind, schema_name, table_name, column_names, key_columns, relation, facts, rows, bytes, keep_until)
+     values ($1, $2, $3, $15, $4, $5, $6, $7, $8, $9, $10, $11, $12,
        coalesce(pg_total_relation_size($13::text::regclass), 0), clock_timestamp() + make_interval(secs => $14))`,
     [
       entry.id,
@@ -118,6 +120,7 @@ export async function record(session: Session, entry: NewEntry, context: VaultCo
       rows,
       relation,
       context.retentionDays * 86_400,
+      context.direction,
     ],
   );
   await refuseFull(session, context);
@@ -158,7 +161,7 @@ async function refuseFull(session: Session, { limitBytes }: VaultContext): Promi
   );
 }
 
-const columnsSql = `id, number::float8 as number, operation, migration, statement, kind, schema_name, table_name, column_names, key_columns,
+const columnsSql = `id, number::float8 as number, operation, migration, direction, statement, kind, schema_name, table_name, column_names, key_columns,
   relation, facts, rows::float8 as rows, bytes::float8 as bytes, saved_at, keep_until, state`;
 
 interface EntryRow {
@@ -166,6 +169,7 @@ interface EntryRow {
   number: number;
   operation: string;
   migration: string;
+  direction: Direction;
   statement: number;
   kind: EntryKind;
   schema_name: string;

@@ -1,5 +1,5 @@
 import type { Session } from '../db/session.ts';
-import { reachOf } from './reach.ts';
+import { reachOf, resolveFunctions } from './reach.ts';
 import type { Removal } from './removals.ts';
 import { truncated } from './save-rows.ts';
 import { keyWithout, readTable, resolve, resolveAll } from './table.ts';
@@ -31,7 +31,9 @@ export async function estimateRemoval(session: Session, removal: Removal): Promi
       return sizeOf(session, oids);
     }
     case 'changes': {
-      const { tables } = await reachOf(session, await resolveAll(session, removal.tables));
+      if (removal.unlessPlain === true) return { ...nothing, atMost: true };
+      const functions = await resolveFunctions(session, removal.functions ?? []);
+      const { tables } = await reachOf(session, await resolveAll(session, removal.tables), functions);
       const size = await sizeOf(session, tables);
       // Each row before and after, as text.
       return { ...size, bytes: size.bytes * 2, atMost: true };
@@ -44,6 +46,8 @@ export async function estimateRemoval(session: Session, removal: Removal): Promi
         : estimateColumns(session, oid, removal.columns, removal.kind === 'values');
     }
     case 'sequence':
+    case 'attributes':
+    case 'unkept':
       return nothing;
     case 'drop':
     case 'opaque':

@@ -11,6 +11,8 @@ export interface Gone {
   readonly sequences: readonly number[];
   /** Tables that stay and have other files than before: truncated, or written anew. */
   readonly rewritten: readonly number[];
+  /** Tables in which it inserts, updates or deletes rows, whoever's code does it. */
+  readonly written: readonly number[];
 }
 
 interface Relation {
@@ -30,8 +32,10 @@ export async function prove(session: Session, sql: string): Promise<Gone> {
   return inSavepoint(
     session,
     async () => {
+      const written = await asVault(session, () => countWrites(session));
       await session.query(sql);
       return asVault(session, async () => {
+        const writes = await countWrites(session);
         const after = new Map((await listRelations(session)).map((relation) => [relation.oid, relation]));
         const left = await session.query<{ table: number; attnum: number }>(columnsSql, [tables]);
         const keys = new Set(left.rows.map(({ table, attnum }) => `${table}/${attnum}`));
@@ -45,6 +49,9 @@ export async function prove(session: Session, sql: string): Promise<Gone> {
           rewritten: before
             .filter(({ oid, kind, file }) => kind === 'r' && (after.get(oid)?.file ?? file) !== file)
             .map(({ oid }) => oid),
+          written: [...writes]
+            .filter(([oid, count]) => count !== (written.get(oid) ?? 0))
+            .map(([oid]) => oid),
         };
       });
     },
@@ -56,6 +63,15 @@ interface GoneColumn {
   readonly table: number;
   readonly attnum: number;
   readonly name: string;
+}
+
+/** How many rows the transaction has written so far, by table. */
+async function countWrites(session: Session): Promise<Map<number, number>> {
+  const { rows } = await session.query<{ oid: number; count: number }>(
+    `select relid as oid, (n_tup_ins + n_tup_upd + n_tup_del)::float8 as count from pg_stat_xact_user_tables
+      where n_tup_ins + n_tup_upd + n_tup_del > 0 and schemaname <> '${vaultSchema}'`,
+  );
+  return new Map(rows.map(({ oid, count }) => [oid, count]));
 }
 
 const readRelations = (session: Session): Promise<Relation[]> =>

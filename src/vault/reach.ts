@@ -1,4 +1,5 @@
 import type { Session } from '../db/session.ts';
+import type { WrittenName } from './removals.ts';
 
 export interface Reach {
   /** Tables whose rows may change, by oid; of partitions only the table at the top. */
@@ -11,10 +12,15 @@ export interface Reach {
  * Tables that a change of rows in the given ones can reach: through cascading foreign keys, child tables, views, rules,
  * and triggers, as far as the text of their functions names tables.
  */
-export async function reachOf(session: Session, from: readonly number[]): Promise<Reach> {
+export async function reachOf(
+  session: Session,
+  from: readonly number[],
+  functions: readonly number[] = [],
+): Promise<Reach> {
+  const called = functions.length === 0 ? nothing : await calledReach(session, functions);
   const found = new Set<number>();
-  const hidden = new Set<string>();
-  let open = [...from];
+  const hidden = new Set<string>(called.hidden);
+  let open = [...new Set([...from, ...called.tables])];
   while (open.length > 0) {
     for (const oid of open) found.add(oid);
     const { rows } = await session.query<{ oid: number }>(neighboursSql, [open]);
@@ -49,16 +55,29 @@ interface Routine {
   readonly readable: boolean;
 }
 
-async function triggerReach(
-  session: Session,
-  tables: readonly number[],
-): Promise<{ tables: number[]; hidden: string[] }> {
+async function triggerReach(session: Session, tables: readonly number[]): Promise<Reach> {
   const { rows: called } = await session.query<Routine>(
     `select distinct ${routineSql} from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_language l on l.oid = p.prolang
       where g.tgrelid = any($1::oid[]) and not g.tgisinternal and g.tgenabled <> 'D'`,
     [tables],
   );
-  if (called.length === 0) return { tables: [], hidden: [] };
+  return followRoutines(session, called);
+}
+
+const nothing: Reach = { tables: [], hidden: [] };
+
+/** Functions that a statement calls, by oid. */
+async function calledReach(session: Session, functions: readonly number[]): Promise<Reach> {
+  const { rows } = await session.query<Routine>(
+    `select ${routineSql} from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang where p.oid = any($1::pg_catalog.oid[])`,
+    [functions],
+  );
+  return followRoutines(session, rows);
+}
+
+/** Tables and routines are found by the words of a routine's text. */
+async function followRoutines(session: Session, called: readonly Routine[]): Promise<Reach> {
+  if (called.length === 0) return nothing;
   const { rows: relations } = await session.query<{ oid: number; name: string }>(
     "select oid, relname as name from pg_class where relkind in ('r', 'p', 'v') and relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)",
   );
@@ -90,3 +109,23 @@ const wordsOf = (source: string): ReadonlySet<string> =>
       (quoted?.replaceAll('""', '"') ?? word).toLowerCase(),
     ),
   );
+
+/**
+ * Oids of the functions of a name, along the session's search_path, that may write: not PostgreSQL's own, and of
+ * extensions none whose text cannot be read.
+ */
+export async function resolveFunctions(session: Session, names: readonly WrittenName[]): Promise<number[]> {
+  const oids: number[] = [];
+  for (const { schema, name } of names) {
+    const { rows } = await session.query<{ oid: number }>(
+      `select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace join pg_catalog.pg_language l on l.oid = p.prolang
+        where p.proname = $1 and p.provolatile = 'v' and n.nspname not in ('pg_catalog', 'information_schema')
+          and case when $2::text is null then pg_catalog.pg_function_is_visible(p.oid) else n.nspname = $2 end
+          and (l.lanname in ('sql', 'plpgsql') or not exists (
+            select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid and d.deptype = 'e'))`,
+      [name, schema],
+    );
+    oids.push(...rows.map(({ oid }) => oid));
+  }
+  return oids;
+}

@@ -28,16 +28,36 @@ export type Removal =
       readonly restartsSequences: boolean;
     }
   /** `INSERT`, `UPDATE`, `DELETE`, `MERGE`, `COPY`: row triggers write down what it does to these and to what they reach. */
-  | { readonly kind: 'changes'; readonly tables: readonly WrittenName[] }
-  /** `setval`, `ALTER SEQUENCE … RESTART`. */
-  | { readonly kind: 'sequence'; readonly sequence: WrittenName }
+  | {
+      readonly kind: 'changes';
+      readonly tables: readonly WrittenName[];
+      /** Called by it: they may write to further tables. */
+      readonly functions?: readonly WrittenName[];
+      /** It writes to nothing but new columns: there is something to keep only where triggers or rules do more. */
+      readonly unlessPlain?: boolean;
+    }
+  /** `setval`, `ALTER SEQUENCE … RESTART`; with `column`, the sequence of that column of the table named. */
+  | { readonly kind: 'sequence'; readonly sequence: WrittenName; readonly column?: string }
   /** A DO block, a CALL, a function: tried first, to see what it does. `tables` are those that its text shows it writes to. */
-  | { readonly kind: 'opaque'; readonly sql: string; readonly tables: readonly WrittenName[] };
+  | {
+      readonly kind: 'opaque';
+      readonly sql: string;
+      readonly tables: readonly WrittenName[];
+      readonly functions?: readonly WrittenName[];
+    }
+  /** An attribute of a composite type that goes: out of every value of that type, wherever one is. */
+  | { readonly kind: 'attributes'; readonly type: WrittenName }
+  /** Nothing of it can be kept, whatever there is. */
+  | { readonly kind: 'unkept'; readonly because: string };
+
+export type Direction = 'forth' | 'back';
 
 export interface VaultContext {
   /** The deployment or the rollback that removes. */
   readonly operation: string;
   readonly migration: string;
+  /** Whether the migration is applied, or taken back. */
+  readonly direction: Direction;
   /** 1-based number of the statement in the file. */
   readonly statement: number;
   readonly retentionDays: number;

@@ -5,7 +5,7 @@ import { leaveInserts, type Net, readNet, removedRows, undoInserts, undoUpdates 
 import { undoOneByOne } from './restore-one-by-one.ts';
 import { insertRows, isIn, leaveOrphans, type RowSource } from './restore-rows.ts';
 import { restoreSequence } from './restore-sequence.ts';
-import { restoreValues } from './restore-values.ts';
+import { type Filling, restoreValues } from './restore-values.ts';
 import { vaultSchema } from './schema.ts';
 import type { Table } from './table.ts';
 import { findTarget, missing, prepareTargets, readForeignKeys, type TableName } from './target.ts';
@@ -25,11 +25,16 @@ export interface RestoreOutcome {
   readonly examples: readonly Conflict[];
 }
 
+interface Columns {
+  readonly fresh?: ReadonlySet<string>;
+  readonly emptied?: ReadonlyMap<string, string>;
+}
+
 /** One attempt to put entries back: statement after statement, the last one first. */
 export class RestoreAttempt {
   readonly #session: Session;
   readonly #work: Work;
-  readonly #fresh: ReadonlySet<string>;
+  readonly #options: Columns;
   readonly #targets = new Map<string, Table>();
   readonly #nets = new Map<string, Net>();
   /** Tables to which rows that are put back may point. */
@@ -38,10 +43,10 @@ export class RestoreAttempt {
   readonly #counts = new Map<string, Partial<Record<Reason, number>>>();
   #finish: () => Promise<void> = async () => {};
 
-  constructor(session: Session, work: Work, fresh: ReadonlySet<string>) {
+  constructor(session: Session, work: Work, options: Columns) {
     this.#session = session;
     this.#work = work;
-    this.#fresh = fresh;
+    this.#options = options;
   }
 
   async prepare(entries: readonly VaultEntry[], into: ReadonlyMap<string, TableName>): Promise<void> {
@@ -104,6 +109,11 @@ export class RestoreAttempt {
     return outcomes;
   }
 
+  #fillingOf({ id }: VaultEntry): Filling {
+    const relation = this.#options.emptied?.get(id);
+    return relation === undefined ? (this.#options.fresh?.has(id) === true ? 'fresh' : 'used') : { relation };
+  }
+
   #target(entry: VaultEntry): Table {
     const table = this.#targets.get(entry.id);
     if (table === undefined) throw missing(entry, `${entry.schema}.${entry.table}`);
@@ -129,7 +139,7 @@ export class RestoreAttempt {
 
   async #values(entry: VaultEntry): Promise<{ source: Source; restored: number } | null> {
     if (entry.kind === 'column' || entry.kind === 'values' || entry.kind === 'label')
-      return restoreValues(this.#session, entry, this.#target(entry), this.#fresh.has(entry.id), this.#work);
+      return restoreValues(this.#session, entry, this.#target(entry), this.#fillingOf(entry), this.#work);
     if (entry.kind !== 'changes') return null;
     const net = this.#nets.get(entry.id);
     return net === undefined

@@ -8,6 +8,12 @@ import type { Column, Table } from './table.ts';
 import { missing, onlyOf } from './target.ts';
 import type { Source, Work } from './work.ts';
 
+/**
+ * What is in the columns now. `fresh`: they were made in this transaction, so that nobody can have written to them;
+ * a relation: they were emptied in this transaction, and it keeps, by the same key, what stood in them before.
+ */
+export type Filling = 'used' | 'fresh' | { readonly relation: string };
+
 interface ValueSource extends Source {
   readonly keptAs: VaultEntry;
   readonly target: Table;
@@ -18,13 +24,13 @@ interface ValueSource extends Source {
 
 /**
  * Puts values back into columns, row by row of the key. A row that is gone, and a value that was changed since, are
- * conflicts. `fresh`: the columns were made in this transaction, so that nobody can have written to them.
+ * conflicts.
  */
 export async function restoreValues(
   session: Session,
   entry: VaultEntry,
   target: Table,
-  fresh: boolean,
+  filling: Filling,
   work: Work,
 ): Promise<{ source: Source; restored: number }> {
   const source = sourceOf(entry, target);
@@ -43,7 +49,8 @@ export async function restoreValues(
     '',
     found(all(source, (column, n) => same(column, `s.value_${n}::text`))),
   );
-  if (!fresh) await leaveChanged(session, source, match, work);
+  if (filling === 'used') await leaveChanged(session, source, match, work);
+  if (typeof filling === 'object') await leaveReplaced(source, filling.relation, work);
   const sets = source.written.flatMap((column, index) =>
     column.generated === ''
       ? [`${quoteIdentifier(column.name)} = ${typed(column, `s.value_${index + 1}`)}`]
@@ -134,4 +141,23 @@ async function leaveChanged(session: Session, source: ValueSource, match: Match,
     if (!/^(22|42846)/.test(sqlstateOf(error) ?? '')) throw error;
     await leave(false);
   }
+}
+
+/** Of columns that were emptied: what stood in them tells whether somebody had changed it since the migration. */
+async function leaveReplaced(
+  { keptAs, ...source }: ValueSource,
+  relation: string,
+  work: Work,
+): Promise<void> {
+  if (keptAs.keyColumns === null || keptAs.facts.hasNew !== true) return;
+  const keys = keptAs.keyColumns.map((_, index) => `r.key_${index + 1}::text = s.key_${index + 1}::text`);
+  const changed = keptAs.columns.map(
+    (_, index) => `r.value_${index + 1}::text is distinct from s.new_${index + 1}`,
+  );
+  await work.leave(
+    source,
+    'changedSince',
+    'the value was changed since; the rollback has kept it',
+    `exists (select from ${inVault(relation)} r where ${keys.join(' and ')} and (${changed.join(' or ')}))`,
+  );
 }

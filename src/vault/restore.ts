@@ -15,6 +15,8 @@ export interface RestoreOptions {
   readonly into?: ReadonlyMap<string, TableName>;
   /** Entries whose columns were made in this transaction: nobody can have written to them. */
   readonly fresh?: ReadonlySet<string>;
+  /** Of entries whose columns were emptied in this transaction: the relation that keeps what stood in them then. */
+  readonly emptied?: ReadonlyMap<string, string>;
 }
 
 /**
@@ -62,7 +64,7 @@ async function tryRestore(
 ): Promise<Attempt> {
   const work = await Work.open(session);
   await work.leaveUnfit(known);
-  const restore = new RestoreAttempt(session, work, options.fresh ?? new Set());
+  const restore = new RestoreAttempt(session, work, options);
   await restore.prepare(entries, options.into ?? new Map());
   const outcomes: RestoreOutcome[] = [];
   for (const group of byStatement(entries)) outcomes.push(...(await restore.group(group)));

@@ -19,6 +19,8 @@ export interface DropSaved {
   readonly moved: boolean;
   /** Tables that the statement drops, changes or empties. */
   readonly touched: ReadonlySet<number>;
+  /** Tables whose rows it writes. */
+  readonly written: readonly number[];
 }
 
 /**
@@ -34,6 +36,7 @@ export async function saveDrop(
 ): Promise<DropSaved> {
   const gone = await proveLocked(session, sql);
   const touched = new Set([...gone.tables, ...gone.rewritten, ...gone.columns.map(({ table }) => table)]);
+  const seen = { touched, written: gone.written };
   return asVault(session, async () => {
     const tables = await readTables(session, gone.tables);
     const entries = [
@@ -46,16 +49,16 @@ export async function saveDrop(
         ...(await copyAll(session, tables, context)),
         ...(await saveRows(session, staying, context)),
       );
-      return { entries, moved: false, touched };
+      return { entries, moved: false, ...seen };
     }
     try {
       const made = await inSavepoint(session, () => moveAll(session, tables, context));
-      return { entries: [...entries, ...made], moved: true, touched };
+      return { entries: [...entries, ...made], moved: true, ...seen };
     } catch (error) {
       if (!isRefusal(error)) throw error;
       const reason = error instanceof Error ? error.message : String(error);
       const made = await copyAll(session, tables, context, reason);
-      return { entries: [...entries, ...made], moved: false, touched };
+      return { entries: [...entries, ...made], moved: false, ...seen };
     }
   });
 }

@@ -1,10 +1,11 @@
 import { sqlstateOf } from '../db/errors.ts';
+import { qualify, quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
 import { asVault } from './as-vault.ts';
 import { Capture } from './capture.ts';
 import type { NewEntry } from './entry.ts';
-import { reachOf } from './reach.ts';
+import { reachOf, resolveFunctions } from './reach.ts';
 import type { Removal, Saved, VaultContext, WrittenName } from './removals.ts';
 import { saveColumns } from './save-column.ts';
 import { refuseOldSnapshot, saveDrop } from './save-drop.ts';
@@ -41,13 +42,25 @@ export async function save(session: Session, removal: Removal, context: VaultCon
       );
     }
     case 'sequence': {
-      const oid = await resolve(session, removal.sequence);
+      const oid = await resolveSequence(session, removal);
       return saved(oid === null ? [] : [await asVault(session, () => saveSequence(session, oid, context))]);
     }
-    case 'changes':
-      return changes(session, await resolveAll(session, removal.tables), context);
+    case 'changes': {
+      const oids = await resolveAll(session, removal.tables);
+      if (removal.unlessPlain === true && (await arePlain(session, oids))) return saved([]);
+      const functions = await resolveFunctions(session, removal.functions ?? []);
+      return changes(session, await reached(session, oids, functions), context);
+    }
     case 'opaque':
       return opaque(session, removal, context);
+    case 'attributes':
+      await refuseAttributes(session, removal.type);
+      return saved([]);
+    case 'unkept':
+      throw new AppError(
+        'VAULT_CANNOT_KEEP',
+        `${removal.because} Nothing of that can be kept. The transaction was rolled back.`,
+      );
   }
 }
 
@@ -154,29 +167,25 @@ async function values(
   };
 }
 
-async function changes(
+/** Tables that a change of these can reach. */
+async function reached(
   session: Session,
   oids: readonly number[],
-  context: VaultContext,
-  but: ReadonlySet<number> = new Set(),
-): Promise<Saved> {
-  const capture = await asVault(session, async () => {
-    const { tables, hidden } = await reachOf(session, oids);
-    if (hidden.length > 0)
-      throw new AppError(
-        'VAULT_CANNOT_KEEP',
-        `The statement fires triggers whose functions write where their text does not show it: ${hidden.join(', ')}. The transaction was rolled back. Switch these triggers off for the migration, or allow that their writes are not kept.`,
-        { functions: hidden },
-      );
-    return Capture.start(
-      session,
-      await readTables(
-        session,
-        tables.filter((oid) => !but.has(oid)),
-      ),
-      context,
-    );
-  });
+  functions: readonly number[],
+): Promise<readonly number[]> {
+  const { tables, hidden } = await asVault(session, () => reachOf(session, oids, functions));
+  if (hidden.length === 0) return tables;
+  throw new AppError(
+    'VAULT_CANNOT_KEEP',
+    `The statement runs functions that write where their text does not show it: ${hidden.join(', ')}. The transaction was rolled back. Switch their triggers off for the migration, or allow that their writes are not kept.`,
+    { functions: hidden },
+  );
+}
+
+async function changes(session: Session, oids: readonly number[], context: VaultContext): Promise<Saved> {
+  const capture = await asVault(session, async () =>
+    Capture.start(session, await readTables(session, oids), context),
+  );
   return {
     get entries() {
       return capture.entries;
@@ -190,21 +199,86 @@ async function changes(
 /** Text that only its execution reads: what it drops, empties or writes anew is copied, the rest is watched. */
 async function opaque(
   session: Session,
-  { sql, tables }: Extract<Removal, { kind: 'opaque' }>,
+  { sql, tables, functions = [] }: Extract<Removal, { kind: 'opaque' }>,
   context: VaultContext,
 ): Promise<Saved> {
   try {
-    const { entries, touched } = await saveDrop(session, sql, 'copy', context);
-    const watched = await changes(session, await resolveAll(session, tables), context, touched);
-    return { ...watched, entries: [...entries, ...watched.entries] };
+    const dropped = await saveDrop(session, sql, 'copy', context);
+    const shown = await resolveAll(session, tables);
+    const called = await resolveFunctions(session, functions);
+    // Where a text does not show what it writes, trying it has.
+    const reach = await asVault(session, () => reachOf(session, [...shown, ...dropped.written], called));
+    const watched = await changes(
+      session,
+      reach.tables.filter((oid) => !dropped.touched.has(oid)),
+      context,
+    );
+    return {
+      get entries() {
+        return [...dropped.entries, ...watched.entries];
+      },
+      replaces: false,
+      after: () => watched.after(),
+      atEnd: () => watched.atEnd(),
+    };
   } catch (error) {
     const sqlstate = sqlstateOf(error);
     if (sqlstate !== '2D000' && sqlstate !== '25001') throw error;
     throw new AppError(
       'VAULT_CANNOT_KEEP',
       'The statement commits by itself, so that what it removes cannot be saved together with it. Nothing was done. Take COMMIT and ROLLBACK out of its code, or put what it does into plain statements.',
-      { sqlstate },
+      {},
       { cause: error },
     );
   }
+}
+
+/** Whether an UPDATE of these changes nothing but the columns that it names. */
+async function arePlain(session: Session, oids: readonly number[]): Promise<boolean> {
+  const { rows } = await session.query<{ plain: boolean }>(
+    `with recursive tree(oid) as (
+       select pg_catalog.unnest($1::pg_catalog.oid[])
+       union select h.inhrelid from tree t join pg_catalog.pg_inherits h on h.inhparent = t.oid)
+     select not exists (select from tree join pg_catalog.pg_trigger g on g.tgrelid = tree.oid where not g.tgisinternal and g.tgenabled <> 'D')
+        and not exists (select from tree join pg_catalog.pg_class c on c.oid = tree.oid where c.relhasrules or c.relkind not in ('r', 'p')) as plain`,
+    [oids],
+  );
+  return rows[0]?.plain === true;
+}
+
+async function resolveSequence(
+  session: Session,
+  { sequence, column }: Extract<Removal, { kind: 'sequence' }>,
+): Promise<number | null> {
+  const oid = await resolve(session, sequence);
+  if (oid === null || column === undefined) return oid;
+  const { rows } = await session.query<{ oid: number | null }>(
+    `select d.objid as oid from pg_catalog.pg_depend d join pg_catalog.pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+      where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+        and d.refobjid = $1 and a.attname = $2 and d.deptype in ('a', 'i')
+        and exists (select from pg_catalog.pg_class s where s.oid = d.objid and s.relkind = 'S')`,
+    [oid, column],
+  );
+  return rows[0]?.oid ?? null;
+}
+
+/** What is kept of a value would lose the attribute together with the value. */
+async function refuseAttributes(session: Session, { schema, name }: WrittenName): Promise<void> {
+  const written = schema === null ? quoteIdentifier(name) : qualify(schema, name);
+  const { rows } = await session.query<{ column: string }>(
+    `with recursive holding(oid) as (
+       select pg_catalog.to_regtype($1)::pg_catalog.oid
+       union select t.oid from holding h join pg_catalog.pg_type t on t.typbasetype = h.oid or t.typelem = h.oid
+               or exists (select from pg_catalog.pg_attribute a where a.attrelid = t.typrelid and a.atttypid = h.oid and not a.attisdropped and t.typtype = 'c'))
+     select pg_catalog.format('%s.%I', c.oid::pg_catalog.regclass, a.attname) as column
+       from holding h join pg_catalog.pg_attribute a on a.atttypid = h.oid and not a.attisdropped
+       join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p', 'm') order by 1`,
+    [written],
+  );
+  if (rows.length === 0) return;
+  throw new AppError(
+    'VAULT_CANNOT_KEEP',
+    `Values of the type ${written} are in ${rows.map(({ column }) => column).join(', ')}: with the type they lose the attribute, and so would a copy of them. The transaction was rolled back. Copy the attribute into a column of its own first, and set it to NULL in the values.`,
+    { columns: rows.map(({ column }) => column) },
+  );
 }

@@ -1,10 +1,11 @@
 import type { Session } from '../db/session.ts';
+import { AppError } from '../errors.ts';
 
 /** The schema in the target where removed data is kept. It gives PUBLIC nothing. */
 export const vaultSchema = 'switchback_vault';
 
 /**
- * Makes the vault where it is not there yet; it does no harm where it is. `entry` has a line for everything that was
+ * Also in docs/operations.md, for whoever has to run it by hand. Makes the vault where it is not there yet; it does no harm where it is. `entry` has a line for everything that was
  * saved, `conflict` what could not be put back. The data itself is in one relation for each entry.
  */
 export const createVaultSql = `
@@ -15,6 +16,7 @@ export const createVaultSql = `
       number bigint not null generated always as identity,
       operation text not null,
       migration text not null,
+      direction text not null check (direction in ('forth', 'back')),
       statement integer not null,
       kind text not null check (kind in ('table', 'column', 'values', 'label', 'rows', 'changes', 'sequence')),
       schema_name text not null,
@@ -50,5 +52,17 @@ export async function vaultExists(session: Session): Promise<boolean> {
 
 /** Within the transaction that saves first: without it, nothing of the vault is left either. */
 export async function ensureVault(session: Session): Promise<void> {
-  if (!(await vaultExists(session))) await session.query(createVaultSql);
+  if (await vaultExists(session)) return;
+  try {
+    await session.query(createVaultSql);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'PERMISSION_DENIED') throw error;
+    throw new AppError(
+      'PERMISSION_DENIED',
+      `The vault, which keeps what the statement removes, could not be made: ${error.message} ` +
+        'The transaction was rolled back. Let somebody who may create a schema run the SQL for it in docs/operations.md, or GRANT CREATE ON DATABASE to the role.',
+      { ...error.details, reason: undefined },
+      { cause: error },
+    );
+  }
 }

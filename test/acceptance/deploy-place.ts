@@ -1,7 +1,8 @@
 /** A registered database with migrations of one's own, and Switchback to deploy them. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { withSession } from '../../src/db/session.ts';
 import { parseTarget } from '../../src/db/target.ts';
@@ -10,6 +11,8 @@ import { enqueue } from '../../src/jobs/enqueue.ts';
 import { openEventTails } from '../../src/jobs/events.ts';
 import { type Job, waitForJob } from '../../src/jobs/jobs.ts';
 import { deployment } from '../../src/jobs/kinds/deployment.ts';
+import { storeWayBack } from '../../src/jobs/way-back.ts';
+import { checksum } from '../../src/migrations/checksum.ts';
 import { openSwitchback, type TestSwitchback } from '../support/switchback.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -18,12 +21,14 @@ export interface DeployPlace {
   readonly url: string;
   readonly migrations: string;
   write(files: Readonly<Record<string, string>>): void;
+  /** Writes the `rollback.sql` of a migration that is written, and records it as proven, without trying it. */
+  rehearsed(migration: string, sql: string): Promise<void>;
   query<Row extends object>(sql: string): Promise<Row[]>;
   /** Asks for a deployment; returns its job. */
   deploy(): Promise<string>;
   ask<Payload>(kind: JobKind<string, Payload>, payload: Payload): Promise<string>;
   finished(jobId: string, seconds?: number): Promise<Job>;
-  /** Waits until a statement with this text runs in the target. */
+  /** Waits until a statement with this text runs in the target, and nowhere else. */
   running(text: string): Promise<void>;
   startWorkerProcess(): Promise<ChildProcess>;
   close(): Promise<void>;
@@ -34,6 +39,7 @@ export async function openDeployPlace(
   options: {
     settings?: Record<string, unknown>;
     policy?: Record<string, unknown>;
+    scratchUrl?: string;
     queueUrl?: string;
     controlUrl?: string;
     healthUrls?: readonly string[];
@@ -47,7 +53,9 @@ export async function openDeployPlace(
           name: 'orders',
           url,
           migrations: '/set-below',
-          policy: options.policy ?? {},
+          // Statements that fail are to fail where the test wants them to.
+          policy: { rehearsal: { never: 'tested elsewhere' }, ...options.policy },
+          ...(options.scratchUrl === undefined ? {} : { scratchUrl: options.scratchUrl }),
           healthUrls: options.healthUrls ?? [],
         },
       ],
@@ -84,6 +92,19 @@ export async function openDeployPlace(
         writeFileSync(path.join(migrations, name, 'migration.sql'), sql);
       }
     },
+    async rehearsed(migration, sql) {
+      const folder = path.join(migrations, migration);
+      writeFileSync(path.join(folder, 'rollback.sql'), sql);
+      const text = checksum(readFileSync(path.join(folder, 'migration.sql')));
+      await storeWayBack(
+        switchback.deps.control,
+        {
+          ...{ migration, checksum: text, source: 'rollback.sql', sql, outcome: 'proven' },
+          ...{ provenOn: 'schema', reasons: [], compared: null },
+        },
+        { database: 'orders', jobId: randomUUID(), deploymentId: null },
+      );
+    },
     deploy: () => ask(deployment, { allow: [] }),
     async finished(jobId, seconds = 50) {
       const tails = openEventTails(switchback.deps.control);
@@ -97,7 +118,7 @@ export async function openDeployPlace(
       }
     },
     async running(text) {
-      const sql = `select 1 from pg_stat_activity where state = 'active' and query like '%${text}%' and pid <> pg_backend_pid()`;
+      const sql = `select 1 from pg_stat_activity where datname = current_database() and state = 'active' and query like '%${text}%' and pid <> pg_backend_pid()`;
       await waitFor(async () => (await query(sql)).length > 0, { what: `a running "${text}"` });
     },
     async startWorkerProcess() {

@@ -2,6 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { registered, startApi, type TestApi } from './harness.ts';
 
+const place = { url: 'https://shop.example/metrics?key=hunter2', value: '/p95' };
+const secretive = { latency: { ...place, limit: 1 }, disk: place };
+
 let api: TestApi;
 let target: TestDatabase;
 beforeAll(async () => {
@@ -9,7 +12,7 @@ beforeAll(async () => {
   api = await startApi({
     databases: [
       registered('orders', { url: target.url, healthUrls: ['https://shop.example/health?key=hunter2'] }),
-      registered('billing'),
+      registered('billing', { policy: { backup: { never: 'a test database' }, throttle: secretive } }),
       registered('customers', { url: target.url, migrations: 'test/api/fixtures/missing' }),
     ],
   });
@@ -28,6 +31,8 @@ test('the list pages by name, and tells no secret', async () => {
     healthUrls: ['https://shop.example/health'],
     activeJob: null,
   });
+  const shown = { url: 'https://shop.example/metrics', value: '/p95' };
+  expect(first.items[1].policy.throttle).toMatchObject({ latency: { ...shown, limit: 1 }, disk: shown });
   const second = await api.get(`/api/databases?limit=2&cursor=${first.nextCursor}`);
   expect(second.json()).toMatchObject({ items: [{ name: 'customers' }], nextCursor: null });
   expect(JSON.stringify(first)).not.toMatch(/hunter2|postgres:/);

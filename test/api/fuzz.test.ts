@@ -35,6 +35,8 @@ const bodies: readonly [url: string, body: Record<string, unknown>][] = [
     '/api/analyses',
     { sql: 'DROP TABLE a;', name: 'a', database: 'orders', notices: true, previousSchema: 'x' },
   ],
+  ['/ofrep/v1/evaluate/flags', { context: { targetingKey: 'a', database: 'orders' } }],
+  ['/ofrep/v1/evaluate/flags/a', { context: { targetingKey: 'a', database: 'orders' } }],
   ['/api/analyses', { migrations: [{ name: 'a', sql: 'SELECT 1;' }], only: ['a'], notices: false }],
 ];
 

@@ -34,6 +34,13 @@ const cases: readonly Case[] = [
     notFound: 'DEPLOYMENT_NOT_FOUND',
   },
   {
+    resource: 'rollbacks',
+    body: { database: 'orders', count: 1 },
+    record: { database: 'orders', deploymentId: null, backupId: null, plan: null, report: null },
+    payload: { count: 1, allow: [] },
+    notFound: 'ROLLBACK_NOT_FOUND',
+  },
+  {
     resource: 'backups',
     body: { database: 'orders' },
     record: { database: 'orders', state: 'creating', bytes: null, verifiedAt: null },

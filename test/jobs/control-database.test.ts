@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Control, openControl } from '../../src/db/control/control.ts';
 import { Prisma } from '../../src/db/control/generated/client.ts';
@@ -33,12 +34,19 @@ describe('our own migrations', () => {
     Bundle: Prisma.BundleScalarFieldEnum,
     Plan: Prisma.PlanScalarFieldEnum,
     Deployment: Prisma.DeploymentScalarFieldEnum,
+    Rollback: Prisma.RollbackScalarFieldEnum,
+    RollbackTest: Prisma.RollbackTestScalarFieldEnum,
+    WayBack: Prisma.WayBackScalarFieldEnum,
+    ExpectedSchema: Prisma.ExpectedSchemaScalarFieldEnum,
     Backup: Prisma.BackupScalarFieldEnum,
     HealthCheck: Prisma.HealthCheckScalarFieldEnum,
     Recovery: Prisma.RecoveryScalarFieldEnum,
+    Validation: Prisma.ValidationScalarFieldEnum,
     Alert: Prisma.AlertScalarFieldEnum,
     Delivery: Prisma.DeliveryScalarFieldEnum,
     IdempotencyKey: Prisma.IdempotencyKeyScalarFieldEnum,
+    Flag: Prisma.FlagScalarFieldEnum,
+    FlagChange: Prisma.FlagChangeScalarFieldEnum,
   };
 
   test('make every column of schema.prisma, and no other', async () => {
@@ -49,12 +57,19 @@ describe('our own migrations', () => {
     await prisma.bundle.findFirst();
     await prisma.plan.findFirst();
     await prisma.deployment.findFirst();
+    await prisma.rollback.findFirst();
+    await prisma.rollbackTest.findFirst();
+    await prisma.expectedSchema.findFirst();
+    await prisma.wayBack.findFirst();
     await prisma.backup.findFirst();
     await prisma.healthCheck.findFirst();
     await prisma.recovery.findFirst();
+    await prisma.validation.findFirst();
     await prisma.alert.findFirst();
     await prisma.delivery.findFirst();
     await prisma.idempotencyKey.findFirst();
+    await prisma.flag.findFirst();
+    await prisma.flagChange.findFirst();
     const found = await query(
       `select table_name || ' ' || count(*) as answer from information_schema.columns
         where table_schema = 'public' and table_name <> '_prisma_migrations' group by table_name order by 1`,
@@ -85,7 +100,10 @@ describe('our own migrations', () => {
 
 test('several processes that start at once prepare it once', async () => {
   await Promise.all(Array.from({ length: 4 }, prepare));
-  expect(await query('select count(*)::text as answer from _prisma_migrations')).toEqual(['1']);
+  const names = (await readdir('prisma/migrations')).filter((name) => /^\d/.test(name));
+  expect(await query('select migration_name as answer from _prisma_migrations order by 1')).toEqual(
+    names.sort(),
+  );
   await prepare();
 });
 

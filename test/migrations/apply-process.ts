@@ -1,13 +1,16 @@
 /**
- * Deploys in a process of its own, to be killed: `apply-process.ts <url> <job id> <folders as JSON>`.
+ * Deploys, or rolls back, in a process of its own, to be killed:
+ * `apply-process.ts <url> <job id> <folders, or rollbacks, as JSON> [forth|back] [options as JSON]`.
  * Writes one line for each step that begins (`step <number of the statement>`).
  */
-import { deploy } from './deploy.ts';
+import { deploy, rollBack } from './deploy.ts';
 
-const [url = '', jobId = '', files = '{}'] = process.argv.slice(2);
-await deploy(url, JSON.parse(files), {
+const [url = '', jobId = '', files = '{}', direction = 'forth', options = '{}'] = process.argv.slice(2);
+const run = direction === 'back' ? rollBack : deploy;
+await run(url, JSON.parse(files), {
   jobId,
   lockTimeoutMs: 60_000,
+  ...JSON.parse(options),
   report: (event) => {
     if (event.type === 'step') process.stdout.write(`step ${event.step.statement}\n`);
   },

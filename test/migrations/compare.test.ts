@@ -28,6 +28,7 @@ function row(of: Migration, facts: Partial<HistoryRow> = {}): HistoryRow {
     rolledBackAt: null,
     logs: null,
     journalled: false,
+    takingBack: false,
     ...facts,
   };
 }

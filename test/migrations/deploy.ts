@@ -1,15 +1,22 @@
 /** Deploys folders given as text, for tests of the engine: what the job's steps load, plan and apply do. */
+import { schemaFrom } from '../../src/analysis/schema/from-catalogue.ts';
 import type { Policy } from '../../src/config.ts';
+import { readCatalogue } from '../../src/db/catalogue.ts';
 import { openSession, type Session, withSession } from '../../src/db/session.ts';
 import { parseTarget } from '../../src/db/target.ts';
 import { type ApplyEvent, apply } from '../../src/migrations/apply.ts';
 import { compare } from '../../src/migrations/compare.ts';
 import { allow } from '../../src/migrations/fault.ts';
 import { readHistory } from '../../src/migrations/history.ts';
+import type { Keeping } from '../../src/migrations/keeping.ts';
 import { makePlan, type Plan } from '../../src/migrations/plan.ts';
 import { assembleBundle, type Bundle } from '../../src/migrations/read.ts';
 import type { MigrationOutcome } from '../../src/migrations/run-migration.ts';
+import { savedEntries } from '../../src/migrations/saved-entries.ts';
+import { type Reversal, type ReversalOutcome, takeBack } from '../../src/migrations/take-back.ts';
 import { loadParser } from '../../src/sql/parse.ts';
+
+export type { Reversal };
 
 export interface DeployOptions {
   readonly jobId?: string;
@@ -17,6 +24,9 @@ export interface DeployOptions {
   readonly lockBudgetMs?: number;
   readonly signal?: AbortSignal;
   readonly allow?: Policy['allow'];
+  /** Keeps what is removed; `allow` holds for it, too. */
+  readonly vault?: Partial<Keeping>;
+  readonly restore?: boolean;
   readonly report?: (event: ApplyEvent) => void;
 }
 
@@ -28,7 +38,7 @@ export const bundleOf = (files: Readonly<Record<string, string | Buffer>>): Prom
     return sql === undefined ? null : Buffer.from(sql);
   });
 
-export async function planFor(url: string, bundle: Bundle): Promise<Plan> {
+export async function planFor(url: string, bundle: Bundle, keeps = false): Promise<Plan> {
   const target = parseTarget(url);
   await loadParser();
   return withSession(target, { applicationName: 'switchback:test' }, async (session) => {
@@ -37,7 +47,8 @@ export async function planFor(url: string, bundle: Bundle): Promise<Plan> {
       "select current_setting('server_version') as version",
     );
     const comparison = compare(bundle, history, { outOfOrder: 'warn' });
-    return makePlan({ bundle, history, comparison, serverVersion: rows[0]?.version ?? '' });
+    const schema = keeps ? schemaFrom(await readCatalogue(session), { defaultSchema: target.schema }) : null;
+    return makePlan({ bundle, history, comparison, serverVersion: rows[0]?.version ?? '', schema });
   });
 }
 
@@ -48,7 +59,7 @@ export async function deploy(
   options: DeployOptions = {},
 ): Promise<MigrationOutcome[]> {
   const bundle = await bundleOf(files);
-  const made = await planFor(url, bundle);
+  const made = await planFor(url, bundle, options.vault !== undefined);
   const plan = { ...made, faults: allow(made.faults, options.allow ?? []) };
   return apply({
     target: parseTarget(url),
@@ -57,6 +68,54 @@ export async function deploy(
     jobId: options.jobId ?? 'test',
     lockTimeoutMs: options.lockTimeoutMs ?? 1_000,
     lockBudgetMs: options.lockBudgetMs ?? 5_000,
+    vault: options.vault === undefined ? null : keeping(options),
+    restore: options.restore ?? false,
+    signal: options.signal ?? new AbortController().signal,
+    report: options.report ?? (() => undefined),
+  });
+}
+
+const keeping = ({ vault, allow: allowances = [] }: DeployOptions): Keeping => ({
+  operation: 'deployment',
+  retentionDays: 30,
+  limitBytes: null,
+  whenFull: 'refuse',
+  backup: null,
+  allow: allowances,
+  ...vault,
+});
+
+/** What a rollback by hand needs to know of the applied migrations with these names, in this order. */
+export async function reversalsOf(url: string, texts: Readonly<Record<string, string>>): Promise<Reversal[]> {
+  const target = parseTarget(url);
+  return withSession(target, { applicationName: 'switchback:test' }, async (session) => {
+    const { rows } = await readHistory(session, target.schema);
+    const reversals: Reversal[] = [];
+    for (const [name, sql] of Object.entries(texts)) {
+      const row = rows.findLast((one) => one.name === name && one.rolledBackAt === null);
+      if (row === undefined) throw new Error(`${name} is not applied`);
+      const entries = await savedEntries(session, target.schema, name, 'forth');
+      reversals.push({ name, historyId: row.id, checksum: row.checksum, sql, entries });
+    }
+    return reversals;
+  });
+}
+
+/** Takes migrations back by texts given by name, the one that was applied last first. */
+export async function rollBack(
+  url: string,
+  texts: Readonly<Record<string, string>>,
+  options: DeployOptions & { resumes?: boolean; reversals?: readonly Reversal[] } = {},
+): Promise<ReversalOutcome[]> {
+  await loadParser();
+  return takeBack({
+    target: parseTarget(url),
+    reversals: options.reversals ?? (await reversalsOf(url, texts)),
+    jobId: options.jobId ?? 'test',
+    lockTimeoutMs: options.lockTimeoutMs ?? 1_000,
+    lockBudgetMs: options.lockBudgetMs ?? 5_000,
+    vault: keeping({ ...options, vault: { operation: 'rollback', ...options.vault } }),
+    resumes: options.resumes ?? false,
     signal: options.signal ?? new AbortController().signal,
     report: options.report ?? (() => undefined),
   });

@@ -1,46 +1,11 @@
 /** The way back of migrations, tried on a real server. */
-import { randomUUID } from 'node:crypto';
 import path from 'node:path';
-import pg from 'pg';
-import { beforeAll, describe, expect, inject, test } from 'vitest';
-import { parseTarget } from '../../src/db/target.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { readFolder } from '../../src/migrations/read-folder.ts';
-import { type ProvenMigration, proveMigrations } from '../../src/rollback/prove.ts';
 import { loadParser } from '../../src/sql/parse.ts';
+import { prove } from './prove.ts';
 
 beforeAll(loadParser);
-
-type Files = Readonly<Record<string, string>>;
-
-/** Each text is a migration; a pair has files beside it. */
-async function prove(
-  texts: readonly (string | readonly [string, Files])[],
-  more: { since?: string } = {},
-): Promise<ProvenMigration[]> {
-  const migrations = texts.map((text, number) => {
-    const [sql, files] = typeof text === 'string' ? [text, {}] : text;
-    return { name: String(number + 1), sql, files: new Map(Object.entries(files)) };
-  });
-  const server = parseTarget(inject('postgresUrl'));
-  const jobId = randomUUID();
-  const tried: ProvenMigration[] = [];
-  for await (const one of proveMigrations({ server, migrations, jobId, ...more })) tried.push(one);
-  await expectNoneLeft(jobId);
-  return tried;
-}
-
-async function expectNoneLeft(jobId: string): Promise<void> {
-  const client = new pg.Client({ connectionString: inject('postgresUrl') });
-  await client.connect();
-  try {
-    const { rows } = await client.query('select datname from pg_database where datname like $1', [
-      `%${jobId.replaceAll('-', '')}%`,
-    ]);
-    expect(rows).toEqual([]);
-  } finally {
-    await client.end();
-  }
-}
 
 const base = `
   create type mood as enum ('sad', 'happy');
@@ -149,6 +114,32 @@ describe('a rollback that was written by hand', () => {
     expect(proof).toMatchObject({ outcome: 'wrong' });
     expect(proof?.reasons.join('\n')).toContain('missing');
   });
+});
+
+test('one that gives the schema back and loses rows is wrong', async () => {
+  const [, proof] = await prove([
+    'create table t (id int primary key, a int);',
+    [
+      'alter table t add column b int;',
+      {
+        'down.sql':
+          'alter table t drop column b; alter table t drop column a; alter table t add column a int;',
+      },
+    ],
+  ]);
+  expect(proof).toMatchObject({ outcome: 'wrong', on: 'generated rows' });
+  expect(proof?.reasons).toEqual(['table public.t: its 3 rows have other values than before']);
+});
+
+test('rows with which a migration does not run are left out, and it is said', async () => {
+  const [, proof, next] = await prove([
+    'create table t (id int primary key, a int);',
+    'alter table t add column b int not null;',
+    'alter table t drop column a;',
+  ]);
+  expect(proof).toMatchObject({ outcome: 'proven', on: 'schema', compared: { tables: 0, rows: 0 } });
+  expect(proof?.compared.leftOut.join()).toContain('contains null values');
+  expect(next).toMatchObject({ outcome: 'proven', on: 'generated rows', compared: { tables: 1, rows: 3 } });
 });
 
 test('a migration that does not run ends it, by name', async () => {

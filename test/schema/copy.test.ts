@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { programDirectories } from '../../src/config.ts';
 import { findPrograms, type ProgramPlaces } from '../../src/db/programs.ts';
 import { parseTarget, type Target } from '../../src/db/target.ts';
-import { copySchema, normalisedFingerprint, type SchemaCopy } from '../../src/schema/copy.ts';
+import { copySchema, normalisedState, type SchemaCopy } from '../../src/schema/copy.ts';
 import { entriesOf } from '../../src/schema/dump.ts';
 import { compareFingerprints, type Fingerprint, readFingerprint } from '../../src/schema/fingerprint.ts';
 import { createScratch, type Scratch } from '../../src/schema/scratch.ts';
@@ -144,13 +144,13 @@ describe.runIf(hasPrograms)('a copy by pg_dump', () => {
     // A dump prints it as it stands in the catalogue, and that becomes another text in the catalogue again.
     const again = await copy(parseTarget(other.url), places);
     const read = (url: string) =>
-      normalisedFingerprint({
+      normalisedState({
         ...common,
         source: parseTarget(url),
         programPlaces: places,
         scratch: { jobId: randomUUID(), applicationName: 'test' },
       });
-    expect((await read(one.url)).fingerprint.hash).toBe((await read(again.url)).fingerprint.hash);
+    expect((await read(one.url)).state.fingerprint.hash).toBe((await read(again.url)).state.fingerprint.hash);
   });
 });
 

@@ -34,7 +34,7 @@ describe.each(tested)('the difference of two schemas on PostgreSQL %i', (major) 
     baseDatabase = await server.make(baseSql);
     base = await state(baseDatabase.url);
   });
-  afterAll(() => server.close());
+  afterAll(() => server.close(), 300_000);
 
   const seen = changesFor(major).filter(({ unseen }) => unseen !== true);
   const unseen = changesFor(major).filter((change) => change.unseen === true);

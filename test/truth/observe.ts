@@ -3,8 +3,8 @@
  * did to the tables that were there before it.
  */
 import { type Migration, readDirectory } from '../../src/migrations/read.ts';
+import { createRowFiller, type RowFiller } from '../../src/rollback/rows/fill.ts';
 import { loadParser } from '../../src/sql/parse.ts';
-import { createRowFiller, type RowFiller } from '../support/rows.ts';
 import type { Observation } from './observation.ts';
 import { Place } from './place.ts';
 import type { Trace } from './recorder.ts';

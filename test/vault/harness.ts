@@ -6,6 +6,7 @@ import { save } from '../../src/vault/save.ts';
 export const context: VaultContext = {
   operation: 'deployment-1',
   migration: '20260101000000_remove',
+  direction: 'forth',
   statement: 1,
   retentionDays: 30,
   limitBytes: null,

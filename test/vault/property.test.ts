@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import type { Session } from '../../src/db/session.ts';
+import { createRowFiller } from '../../src/rollback/rows/fill.ts';
 import { listVault } from '../../src/vault/list.ts';
 import type { Removal } from '../../src/vault/removals.ts';
 import { restoreEntries } from '../../src/vault/restore.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
-import { createRowFiller } from '../support/rows.ts';
 import {
   changes,
   drop,

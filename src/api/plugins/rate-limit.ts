@@ -3,6 +3,13 @@ import type { onRequestAsyncHookHandler } from 'fastify';
 import { AppError } from '../../errors.ts';
 import type { App } from '../app.ts';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether a token may ask as often as it likes: where an answer that is refused would be taken for another one. */
+    unlimited?: boolean;
+  }
+}
+
 /**
  * Makes the hook that limits the requests of a token (or of an address, without one) in a minute. It is not global,
  * because it must run between telling who calls and what they may.
@@ -14,7 +21,8 @@ export async function registerRateLimit(app: App, perMinute: number): Promise<on
     timeWindow: 60_000,
     keyGenerator: (request) => (request.caller ? `token ${request.caller.name}` : `address ${request.ip}`),
     // Probes come often, and from everywhere.
-    allowList: (request) => request.routeOptions.config.access === 'public' && request.caller === null,
+    allowList: ({ caller, routeOptions: { config } }) =>
+      caller === null ? config.access === 'public' : config.unlimited === true,
     errorResponseBuilder: (_request, context) =>
       new AppError(
         'RATE_LIMITED',

@@ -3,6 +3,7 @@ import type { Job } from '../../db/control/generated/client.ts';
 import { AppError } from '../../errors.ts';
 import { inspectDatabase } from '../../jobs/inspect.ts';
 import { inspectMigration } from '../../jobs/inspect-migration.ts';
+import { inspectWayBack } from '../../jobs/inspect-way-back.ts';
 import type { App } from '../app.ts';
 import { callerOf, databaseFor, maySee } from '../authentication.ts';
 import type { ApiDependencies } from '../dependencies.ts';
@@ -11,6 +12,7 @@ import { analysisOfMigration } from '../schemas/analysis.ts';
 import * as schemas from '../schemas/database.ts';
 import { jobState } from '../schemas/job.ts';
 import { plannedMigration as planned } from '../schemas/plan.ts';
+import { wayBack, wayBackQuery } from '../schemas/rollback-test.ts';
 
 const tags = ['databases'];
 
@@ -113,6 +115,31 @@ export function databases(app: App, deps: ApiDependencies): void {
       };
     },
   });
+
+  app.route({
+    method: 'GET',
+    url: '/api/databases/:name/migrations/:migration/rollback',
+    config: { access: 'read' },
+    schema: {
+      tags,
+      operationId: 'getWayBack',
+      summary: 'Read how a migration is taken back, and what came of trying it; or the text alone',
+      params: schemas.migrationParameter,
+      querystring: wayBackQuery,
+      response: { 200: wayBack },
+    },
+    handler: async (request, reply) => {
+      const { name } = databaseFor(callerOf(request), config, request.params.name);
+      const found = await inspectWayBack(deps, name, request.params.migration);
+      if (request.query.format === 'json')
+        return { ...wayBack.parse({ ...found, reasons: [...found.reasons] }) };
+      return reply
+        .header('content-disposition', 'attachment; filename="rollback.sql"')
+        .type('application/sql; charset=utf-8')
+        .serializer(String)
+        .send(found.sql as never);
+    },
+  });
 }
 
 function view(database: DatabaseConfig, active: readonly Job[]) {
@@ -121,9 +148,20 @@ function view(database: DatabaseConfig, active: readonly Job[]) {
   return {
     name,
     environment,
-    policy: { ...policy },
-    healthUrls: healthUrls.map((url) => url.split('?', 1)[0] ?? ''),
+    policy: { ...policy, throttle: withoutQueries(policy.throttle) },
+    healthUrls: healthUrls.map(withoutQuery),
     activeJob: job === undefined ? null : { id: job.id, kind: job.kind, state: jobState.parse(job.state) },
+  };
+}
+
+/** A query may hold a key. */
+const withoutQuery = (url: string): string => url.split('?', 1)[0] ?? '';
+
+function withoutQueries({ latency, disk, ...limits }: DatabaseConfig['policy']['throttle']) {
+  return {
+    ...limits,
+    latency: latency && { ...latency, url: withoutQuery(latency.url) },
+    disk: disk !== null && 'url' in disk ? { ...disk, url: withoutQuery(disk.url) } : disk,
   };
 }
 

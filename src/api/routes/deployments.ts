@@ -14,10 +14,15 @@ export const deployments = defineRecordRoutes({
   body: deploymentRequest,
   record: deployment,
   notFound: 'DEPLOYMENT_NOT_FOUND',
-  async submit(deps, caller, { database, bundle, plan, allow }) {
+  async submit(deps, caller, { database, bundle, plan, allow, restore }) {
     databaseFor(caller, deps.config, database);
     if (allow.length > 0) requireScope(caller, 'approve', 'To allow what would stop a deployment');
-    return enqueue(deps, { kind, database, payload: { bundle, plan, allow }, requestedBy: caller.name });
+    return enqueue(deps, {
+      kind,
+      database,
+      payload: { bundle, plan, allow, restore },
+      requestedBy: caller.name,
+    });
   },
   async list({ control }, caller, request) {
     const found = await control.prisma.deployment.findMany({

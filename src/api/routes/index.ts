@@ -7,27 +7,41 @@ import { bundles } from './bundles.ts';
 import { databases } from './databases.ts';
 import { deployments } from './deployments.ts';
 import { documents } from './documents.ts';
+import { drift } from './drift.ts';
+import { flags } from './flags.ts';
 import { health } from './health.ts';
 import { healthChecks } from './health-checks.ts';
 import { jobs } from './jobs.ts';
 import { metrics } from './metrics.ts';
+import { ofrep } from './ofrep.ts';
 import { plans } from './plans.ts';
 import { recoveries } from './recoveries.ts';
+import { rollbackTests } from './rollback-tests.ts';
+import { rollbacks } from './rollbacks.ts';
+import { validations } from './validations.ts';
+import { vault } from './vault.ts';
 
 /** The routes of one resource. To add some: a file here, a line below. */
 export type Routes = (app: App, deps: ApiDependencies) => void;
 
 export const routes: readonly Routes[] = [
   databases,
+  drift,
   bundles,
   analyses,
   plans,
   deployments,
+  rollbacks,
+  rollbackTests,
+  validations,
+  vault,
   backups,
   recoveries,
   healthChecks,
   jobs,
   alerts,
+  flags,
+  ofrep,
   health,
   metrics,
   documents,

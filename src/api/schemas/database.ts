@@ -31,6 +31,7 @@ const migrationState = z.enum([
   'failed',
   'interrupted',
   'rolled back',
+  'rolling back',
   'diverged',
   'missing',
 ]);

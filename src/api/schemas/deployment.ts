@@ -18,6 +18,10 @@ export const deploymentRequest = z
     plan: z.uuid().optional().describe('Deploy exactly this plan, or refuse with PLAN_STALE'),
     allow,
     mode,
+    restore: z
+      .boolean()
+      .optional()
+      .describe('Put back what rollbacks of the pending migrations removed, as long as the vault keeps it'),
   })
   .meta({ id: 'DeploymentRequest' });
 

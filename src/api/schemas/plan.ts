@@ -30,6 +30,10 @@ const step = z
     column: z.int(),
     summary: z.string(),
     blocks: z.boolean().describe('Whether it takes locks that block others'),
+    removals: z
+      .array(z.looseObject({ kind: z.string() }))
+      .optional()
+      .describe('What it takes away of what was there before: that is kept in the vault'),
   })
   .meta({ id: 'PlanStep' });
 
@@ -47,6 +51,16 @@ export const plannedMigration = z
         }),
       )
       .describe('What runs together, in order'),
+    keeps: z
+      .object({
+        bytes: z.number(),
+        rows: z.number().describe('Negative where the tables were never analysed'),
+        moved: z.boolean().describe('No row is copied: the tables are moved into the vault'),
+        atMost: z.boolean().describe('It may be less: how many rows a statement changes shows when it runs'),
+        unknown: z.boolean().describe('There may be more: only running a statement shows what it takes'),
+      })
+      .nullish()
+      .describe('How much of what it removes the vault will take in; null where it removes nothing'),
   })
   .meta({ id: 'PlannedMigration' });
 

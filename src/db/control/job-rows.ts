@@ -24,7 +24,7 @@ export type JobOutcome =
 
 /** A row of the table of a kind's records, by its columns. `created_at` is added by the database. */
 export interface NewRecord {
-  readonly table: 'deployment' | 'backup' | 'health_check' | 'recovery';
+  readonly table: 'deployment' | 'rollback' | 'rollback_test' | 'backup' | 'health_check' | 'recovery' | 'validation';
   readonly row: Readonly<Record<string, string | null>> & { readonly id: string };
 }
 
@@ -34,7 +34,7 @@ export interface NewRecord {
  * @returns when it was created, by the database's clock
  */
 export async function insertJob(
-  prisma: PrismaClient,
+  prisma: Queryable,
   job: Pick<Job, 'id' | 'kind' | 'queue' | 'database' | 'exclusive' | 'requestedBy'> & {
     readonly payload: unknown;
   },

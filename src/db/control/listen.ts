@@ -2,8 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { openSession, type Session } from '../session.ts';
 import type { Target } from '../target.ts';
 
-/** Channels of the control database. `switchback_event` carries a job's id: it has a new event. `switchback_cancel`: it is to be cancelled. */
-export type Channel = 'switchback_event' | 'switchback_cancel';
+/** Channels of the control database. `switchback_event` carries a job's id: it has a new event. `switchback_cancel`: it is to be cancelled. `switchback_flag`: a flag's id, it has changed. */
+export type Channel = 'switchback_event' | 'switchback_cancel' | 'switchback_flag';
 
 export interface Listener {
   /**
@@ -21,6 +21,7 @@ export function openListener(target: Target): Listener {
   const wakes = new Map<Channel, Set<(payload: string | null) => void>>([
     ['switchback_event', new Set()],
     ['switchback_cancel', new Set()],
+    ['switchback_flag', new Set()],
   ]);
   const closing = new AbortController();
   let session: Session | null = null;

@@ -8,12 +8,14 @@ export const deploymentPayload = z.strictObject({
   bundle: z.string().min(1).max(64).optional(),
   plan: z.uuid().optional(),
   allow: z.array(allowance).max(100).default([]),
+  restore: z.boolean().optional(),
 });
 export type DeploymentPayload = z.infer<typeof deploymentPayload>;
 
 export const deploymentSteps = [
   'load',
   'plan',
+  'rehearse',
   'preflight',
   'backup',
   'apply',

@@ -1,11 +1,12 @@
 /** Gives values to columns that were added to tables with rows. */
-import pg from 'pg';
-import { type Column, quote, type Table, type Types } from './catalogue.ts';
+import { quoteIdentifier } from '../../db/quote.ts';
+import type { Column, Connection, Table, Types } from './catalogue.ts';
+import { refusalOf } from './refusal.ts';
 import { valueFor } from './values.ts';
 
 /** Best effort, a column at a time: what no value fits stays NULL. */
 export async function fillNewColumns(
-  client: pg.ClientBase,
+  client: Connection,
   table: Table,
   types: Types,
   newerThan: number,
@@ -18,7 +19,7 @@ export async function fillNewColumns(
   }
 }
 
-type Source = (client: pg.ClientBase) => Promise<string[]>;
+type Source = (client: Connection) => Promise<string[]>;
 
 /** Where the values come from: the table that a foreign key points to, or the type. */
 function sourceOf(table: Table, column: Column, types: Types): Source | null {
@@ -40,19 +41,19 @@ function sourceOf(table: Table, column: Column, types: Types): Source | null {
 
 function updateSql(table: Table, column: Column, values: readonly string[]): string {
   const cases = values.map((value, n) => `when ${n} then ${value}`).join(' ');
-  return `update ${table.name} t set ${quote(column.name)} = picked.value
+  return `update ${table.name} t set ${quoteIdentifier(column.name)} = picked.value
     from (select ctid as id, tableoid as part, case (row_number() over (order by ctid) - 1) % ${values.length} ${cases} end as value
-            from ${table.name} where ${quote(column.name)} is null) picked
+            from ${table.name} where ${quoteIdentifier(column.name)} is null) picked
    where t.ctid = picked.id and t.tableoid = picked.part`;
 }
 
-async function attempt(client: pg.ClientBase, sql: string): Promise<void> {
+async function attempt(client: Connection, sql: string): Promise<void> {
   await client.query('savepoint attempt');
   try {
     await client.query(sql);
     await client.query('release savepoint attempt');
   } catch (error) {
-    if (!(error instanceof pg.DatabaseError)) throw error;
+    refusalOf(error);
     await client.query('rollback to savepoint attempt; release savepoint attempt');
   }
 }

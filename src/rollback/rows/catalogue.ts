@@ -1,5 +1,8 @@
 /** What the generator of rows has to know of tables and types, read in a few set-based queries. */
-import type pg from 'pg';
+/** A session, or a client of the driver. */
+export interface Connection {
+  query<Row extends object>(sql: string, values?: unknown[]): Promise<{ readonly rows: Row[] }>;
+}
 
 export interface Column {
   readonly number: number;
@@ -60,8 +63,6 @@ export interface Type {
 
 export type Types = ReadonlyMap<number, Type>;
 
-export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-
 /** Tables of users, without partitions: these get their rows through their parents. */
 export const userTables = `
   c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
@@ -74,7 +75,7 @@ export interface TableState {
   readonly newest: number;
 }
 
-export async function listTables(client: pg.ClientBase): Promise<TableState[]> {
+export async function listTables(client: Connection): Promise<TableState[]> {
   const { rows } = await client.query<TableState>(`
     select c.oid, format('%I.%I', n.nspname, c.relname) as name, c.relnatts as newest
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -83,7 +84,7 @@ export async function listTables(client: pg.ClientBase): Promise<TableState[]> {
 }
 
 /** Those of the tables that have no row. */
-export async function emptyOf(client: pg.ClientBase, tables: readonly TableState[]): Promise<Set<number>> {
+export async function emptyOf(client: Connection, tables: readonly TableState[]): Promise<Set<number>> {
   if (tables.length === 0) return new Set();
   const queries = tables.map(
     ({ oid, name }) => `select ${oid} as oid where not exists (select from ${name})`,
@@ -92,7 +93,7 @@ export async function emptyOf(client: pg.ClientBase, tables: readonly TableState
   return new Set(rows.map(({ oid }) => oid));
 }
 
-export async function readTables(client: pg.ClientBase, oids: readonly number[]): Promise<Table[]> {
+export async function readTables(client: Connection, oids: readonly number[]): Promise<Table[]> {
   const { rows } = await client.query<Table>(
     `
     select c.oid, format('%I.%I', n.nspname, c.relname) as name,
@@ -131,7 +132,7 @@ function names(table: string, key: string): string {
            join pg_attribute a on a.attrelid = ${table} and a.attnum = u.number)`;
 }
 
-export async function readTypes(client: pg.ClientBase): Promise<Types> {
+export async function readTypes(client: Connection): Promise<Types> {
   const { rows } = await client.query<Type>(`
     select t.oid, t.typname as name, case when t.typname in ('bit', 'bpchar') then format('pg_catalog.%I', t.typname)
       else format_type(t.oid, null) end as "sqlName", t.typtype as kind, t.typcategory as category,

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createDatabase, type TestDatabase } from './postgres.ts';
-import { createRowFiller } from './rows.ts';
+import { createRowFiller } from '../../src/rollback/rows/fill.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 const schema = `
   create extension citext; create extension hstore; create extension btree_gist;

@@ -1,7 +1,8 @@
 /** Inserts rows into one table; where a check refuses them, other values are tried. */
-import pg from 'pg';
+import { quoteIdentifier } from '../../db/quote.ts';
 import { candidatesFor, combinations } from './candidates.ts';
-import { type Column, quote, type Table, type Types } from './catalogue.ts';
+import type { Column, Connection, Table, Types } from './catalogue.ts';
+import { type Refusal, refusalOf } from './refusal.ts';
 import type { Row } from './row.ts';
 
 const checkViolation = '23514';
@@ -17,7 +18,7 @@ interface Suspect {
 }
 
 export class Inserter {
-  readonly #client: pg.ClientBase;
+  readonly #client: Connection;
   readonly #table: Table;
   readonly #types: Types;
   /** What satisfied the checks of an earlier row. */
@@ -25,19 +26,19 @@ export class Inserter {
   #attempts = 0;
   #number = 0;
 
-  constructor(client: pg.ClientBase, table: Table, types: Types) {
+  constructor(client: Connection, table: Table, types: Types) {
     this.#client = client;
     this.#table = table;
     this.#types = types;
   }
 
   /** All rows in one statement, which is what mostly works; the error otherwise. */
-  insertAll(rows: readonly Row[]): Promise<pg.DatabaseError | null> {
+  insertAll(rows: readonly Row[]): Promise<Refusal | null> {
     return this.#try(rows);
   }
 
   /** The n-th row, after as many changes as it takes, none of them of what is fixed; the error where none helps. */
-  async insertOne(row: Row, n: number, fixed: Row = new Map()): Promise<pg.DatabaseError | null> {
+  async insertOne(row: Row, n: number, fixed: Row = new Map()): Promise<Refusal | null> {
     this.#attempts = 0;
     this.#number = n;
     const proven = new Map([...row, ...this.#learned, ...fixed]);
@@ -45,7 +46,7 @@ export class Inserter {
     return this.#settle(row, fixed, maxDepth);
   }
 
-  async #settle(row: Row, changes: Row, depth: number): Promise<pg.DatabaseError | null> {
+  async #settle(row: Row, changes: Row, depth: number): Promise<Refusal | null> {
     const error = await this.#try([new Map([...row, ...changes])]);
     if (error === null) {
       this.#learned = changes;
@@ -79,14 +80,14 @@ export class Inserter {
   }
 
   /** Columns that a violated check looks at, and the texts that may tell what it wants. */
-  #suspects(error: pg.DatabaseError): Suspect[] {
+  #suspects(error: Refusal): Suspect[] {
     const { columns, checks, bounds, partitionKey } = this.#table;
     const check = checks.find(({ name }) => name === error.constraint);
     if (check !== undefined)
       return columns
         .filter(({ name, generated }) => check.columns.includes(name) && !generated)
         .map((column) => ({ column, hints: check.definition }));
-    if (error.constraint === undefined)
+    if (error.constraint === null)
       return columns
         .filter(({ name }) => partitionKey.includes(name))
         .map((column) => ({ column, hints: bounds.join(' ') }));
@@ -103,7 +104,7 @@ export class Inserter {
     return [...found.checks.map(({ definition }) => definition), ...inner];
   }
 
-  async #try(rows: readonly Row[]): Promise<pg.DatabaseError | null> {
+  async #try(rows: readonly Row[]): Promise<Refusal | null> {
     this.#attempts += 1;
     const error = await this.#insert(rows, '');
     // A user's trigger may refuse what all constraints allow.
@@ -112,7 +113,7 @@ export class Inserter {
       : error;
   }
 
-  async #insert(rows: readonly Row[], setting: string): Promise<pg.DatabaseError | null> {
+  async #insert(rows: readonly Row[], setting: string): Promise<Refusal | null> {
     await this.#client.query(`savepoint attempt; ${setting}`);
     try {
       await this.#client.query(insertSql(this.#table, rows));
@@ -121,22 +122,22 @@ export class Inserter {
       );
       return null;
     } catch (error) {
-      if (!(error instanceof pg.DatabaseError)) throw error;
+      const refusal = refusalOf(error);
       await this.#client.query('rollback to savepoint attempt; release savepoint attempt');
-      return error;
+      return refusal;
     }
   }
 }
 
-const isOther = (error: pg.DatabaseError, before: pg.DatabaseError): boolean =>
+const isOther = (error: Refusal, before: Refusal): boolean =>
   error.code === checkViolation && error.constraint !== before.constraint;
 
-const isConstraint = (error: pg.DatabaseError): boolean => error.code?.startsWith('23') === true;
+const isConstraint = (error: Refusal): boolean => error.code.startsWith('23');
 
 function insertSql(table: Table, rows: readonly Row[]): string {
   const columns = table.columns.map(({ name }) => name).filter((name) => rows.some((row) => row.has(name)));
   if (columns.length === 0) return `insert into ${table.name} default values`;
   const tuples = rows.map((row) => `(${columns.map((name) => row.get(name) ?? 'default').join(', ')})`);
   // Identity columns that are always generated take a value nonetheless, where a key demands one.
-  return `insert into ${table.name} (${columns.map(quote).join(', ')}) overriding system value values ${tuples.join(', ')}`;
+  return `insert into ${table.name} (${columns.map(quoteIdentifier).join(', ')}) overriding system value values ${tuples.join(', ')}`;
 }

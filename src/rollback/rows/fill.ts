@@ -2,21 +2,21 @@
  * Puts a few rows into every table of a database, such that all constraints hold: what a migration does to a table
  * shows only where the table has rows. The same schema gets the same rows.
  */
-import type pg from 'pg';
+import { quoteIdentifier } from '../../db/quote.ts';
 import {
+  type Connection,
   emptyOf,
   type ForeignKey,
   listTables,
-  quote,
   readTables,
   readTypes,
   type Table,
   type TableState,
   type Types,
-} from './rows/catalogue.ts';
-import { fillNewColumns } from './rows/columns.ts';
-import { Inserter } from './rows/insert.ts';
-import { mustHaveValues, type Parents, planRow, type Row } from './rows/row.ts';
+} from './catalogue.ts';
+import { fillNewColumns } from './columns.ts';
+import { Inserter } from './insert.ts';
+import { mustHaveValues, type Parents, planRow, type Row } from './row.ts';
 
 export interface FillReport {
   /** Tables that had no rows and now have some. */
@@ -26,8 +26,11 @@ export interface FillReport {
 }
 
 export interface RowFiller {
-  /** Fills the tables that are empty, and the columns that are new since the last call. */
-  fill(client: pg.ClientBase): Promise<FillReport>;
+  /**
+   * Fills the tables that are empty, and the columns that are new since the last call: of all tables, or of those with
+   * these oids. What these point to must be among them.
+   */
+  fill(client: Connection, only?: ReadonlySet<number>): Promise<FillReport>;
 }
 
 const rowsPerTable = 3;
@@ -40,8 +43,8 @@ export function createRowFiller(): RowFiller {
   const isHopeless = ({ oid, newest }: TableState): boolean =>
     (tries.get(`${oid}/${newest}`) ?? 0) >= maxTries;
   return {
-    async fill(client) {
-      const tables = await listTables(client);
+    async fill(client, only) {
+      const tables = (await listTables(client)).filter(({ oid }) => only?.has(oid) ?? true);
       const empty = await emptyOf(
         client,
         tables.filter((table) => !isHopeless(table)),
@@ -69,7 +72,7 @@ export function createRowFiller(): RowFiller {
   };
 }
 
-async function inTransaction<T>(client: pg.ClientBase, work: () => Promise<T>): Promise<T> {
+async function inTransaction<T>(client: Connection, work: () => Promise<T>): Promise<T> {
   // What is deferred would be refused at the end only, when it is too late to try something else.
   await client.query('begin; set constraints all immediate');
   try {
@@ -82,11 +85,7 @@ async function inTransaction<T>(client: pg.ClientBase, work: () => Promise<T>): 
   }
 }
 
-async function fillTables(
-  client: pg.ClientBase,
-  tables: readonly Table[],
-  types: Types,
-): Promise<FillReport> {
+async function fillTables(client: Connection, tables: readonly Table[], types: Types): Promise<FillReport> {
   const filled: string[] = [];
   const left: { table: string; reason: string }[] = [];
   for (const table of parentsFirst(tables)) {
@@ -116,7 +115,7 @@ function parentsFirst(tables: readonly Table[]): Table[] {
 }
 
 /** The reason why the table stays empty, or null. */
-async function fillTable(client: pg.ClientBase, table: Table, types: Types): Promise<string | null> {
+async function fillTable(client: Connection, table: Table, types: Types): Promise<string | null> {
   const parents = await readParents(client, table);
   const plan = (n: number): Row | null => planRow(table, types, parents, n);
   const numbers = Array.from({ length: rowsPerTable }, (_, n) => n);
@@ -156,11 +155,11 @@ async function fillOneByOne(inserter: Inserter, plan: (n: number) => Row | null)
   return inserted > 0 ? null : (reason ?? 'no row to point to');
 }
 
-async function readParents(client: pg.ClientBase, table: Table): Promise<Parents> {
+async function readParents(client: Connection, table: Table): Promise<Parents> {
   const parents = new Map<ForeignKey, string[][]>();
   for (const key of table.foreignKeys) {
     if (key.target === table.oid) continue;
-    const columns = key.targetColumns.map((name) => `${quote(name)}::text`).join(', ');
+    const columns = key.targetColumns.map((name) => `${quoteIdentifier(name)}::text`).join(', ');
     const { rows } = await client.query<{ values: string[] }>(
       `select array[${columns}] as values from (select * from ${await nameOf(client, key.target)} limit 20) parents order by 1`,
     );
@@ -172,7 +171,7 @@ async function readParents(client: pg.ClientBase, table: Table): Promise<Parents
   return parents;
 }
 
-async function nameOf(client: pg.ClientBase, oid: number): Promise<string> {
+async function nameOf(client: Connection, oid: number): Promise<string> {
   const { rows } = await client.query<{ name: string }>(
     "select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1",
     [oid],

@@ -1,0 +1,50 @@
+import { AppError } from '../errors.ts';
+import { writtenRollback } from '../rollback/sources.ts';
+import { loadBundle } from './bundles.ts';
+import { databaseOf } from './databases.ts';
+import type { InspectDependencies } from './inspect.ts';
+import { look } from './survey.ts';
+import { newestWayBack, type WayBack } from './way-back.ts';
+
+export interface InspectedWayBack extends WayBack {
+  readonly testedAt: Date | null;
+  readonly jobId: string | null;
+  readonly deploymentId: string | null;
+}
+
+/**
+ * How a migration would be taken back, as far as anybody has tried or written it.
+ * @throws AppError `MIGRATION_NOT_FOUND`, `WAY_BACK_NOT_FOUND`, those of `look` and `loadBundle`
+ */
+export async function inspectWayBack(
+  deps: InspectDependencies,
+  name: string,
+  migration: string,
+): Promise<InspectedWayBack> {
+  const database = databaseOf(deps.config, name);
+  const bundle = await loadBundle(deps.control, database, undefined);
+  const { comparison } = await look(database, bundle);
+  const found = comparison.migrations.find((one) => one.name === migration);
+  if (found === undefined)
+    throw new AppError('MIGRATION_NOT_FOUND', `${name} has no migration "${migration}".`, { migration });
+  const files = bundle.migrations.find((one) => one.name === migration)?.files ?? new Map();
+  const written = writtenRollback(files);
+  const checksum = found.row?.checksum ?? found.checksum ?? '';
+  const newest = await newestWayBack(deps.control, name, { migration, checksum });
+  // What was tried is no longer what is written.
+  if (newest !== null && (written === null || newest.sql === written.sql)) {
+    const { createdAt: testedAt, ...way } = newest;
+    return { ...way, testedAt };
+  }
+  if (written === null)
+    throw new AppError(
+      'WAY_BACK_NOT_FOUND',
+      `Nobody has written a rollback.sql for ${migration}, and none was generated so far. POST /api/rollback-tests {"database": "${name}", "migrations": ["${migration}"]} generates and tries one.`,
+      { migration },
+    );
+  return {
+    ...{ migration, checksum, source: written.source, sql: written.sql, outcome: 'notRehearsed' },
+    ...{ provenOn: null, reasons: ['Nobody has tried it as it stands.'], compared: null },
+    ...{ testedAt: null, jobId: null, deploymentId: null },
+  };
+}

@@ -1,0 +1,126 @@
+import type { DatabaseConfig } from '../config.ts';
+import { allow, type Fault, refuseFaults } from '../migrations/fault.ts';
+import { appliedRows } from './choose-rollback.ts';
+import type { JobContext, Progress } from './define-job.ts';
+import type { DeploymentDraft } from './deployment-draft.ts';
+import { driftFaults } from './drift-faults.ts';
+import { keepExpected, normalised } from './expected-schema.ts';
+import type { DeploymentPayload } from './kinds/deployment.ts';
+import { rehearse } from './rehearse.ts';
+import type { Survey } from './survey.ts';
+import { storeWayBack, type WayBack, waysBackOf } from './way-back.ts';
+
+type Context = Pick<JobContext<DeploymentPayload>, 'job' | 'deps' | 'signal' | 'note'>;
+
+/**
+ * Rehearses what is about to be applied, and keeps the ways back with the deployment.
+ * @throws AppError `SCHEMA_DRIFTED`; `REHEARSAL_FAILED` where a migration does not run; `ROLLBACK_NOT_PROVEN` where the policy requires a
+ * proven way back and there is none
+ */
+export async function rehearseDeployment(
+  context: Context,
+  database: DatabaseConfig,
+  { bundle, plan, history, serverVersion }: Survey,
+  draft: DeploymentDraft,
+  progress: Progress,
+): Promise<void> {
+  const { deps, job, signal, note } = context;
+  const { rehearsal, rehearsalRows: rows } = database.policy;
+  if (typeof rehearsal === 'object') {
+    draft.rehearsed({ never: rehearsal.never });
+    return;
+  }
+  // What is half applied was rehearsed before it was begun; now the copy would have half of it already.
+  if (draft.earlier().length > 0 || plan.migrations.some(({ resumes }) => resumes !== null)) {
+    draft.rehearsed(await waysBackOf(deps.control, job.id));
+    return;
+  }
+  const names = plan.migrations.map(({ name }) => name);
+  const migrations = names.flatMap((name) => bundle.migrations.find((one) => one.name === name) ?? []);
+  const deployment = await deps.control.prisma.deployment.findUniqueOrThrow({
+    where: { jobId: job.id },
+    select: { id: true },
+  });
+  const applied = appliedRows(history.rows).toReversed();
+  const expected = { ...deps, database, jobId: job.id, signal, serverVersion, applied };
+  let drift: readonly Fault[] = [];
+  let done = 0;
+  progress({ done, total: names.length, unit: 'migrations' });
+  const ways = await rehearse({
+    config: deps.config,
+    database,
+    jobId: job.id,
+    migrations,
+    rows,
+    signal,
+    async found(scratch) {
+      const { faults, unknown } = await driftFaults(expected, scratch);
+      if (unknown !== null) note(`Whether the database has drifted is not known: ${unknown}`);
+      drift = allow(faults, draft.allowances);
+      refuseFaults(drift);
+    },
+    async made(scratch) {
+      // What is not as it should be is not to be taken for what should be.
+      if (drift.length > 0) return;
+      const { fingerprint } = await normalised(expected, scratch);
+      await keepExpected({ ...expected, applied: [...applied, ...migrations] }, fingerprint);
+    },
+    async tried(way) {
+      done += 1;
+      progress({ done, total: names.length, unit: 'migrations' });
+      note(`${way.migration}: ${inWords(way)}`, { migration: way.migration, outcome: way.outcome });
+      await storeWayBack(deps.control, way, {
+        database: database.name,
+        jobId: job.id,
+        deploymentId: deployment.id,
+      });
+    },
+  });
+  for (const way of ways.filter(({ outcome }) => outcome === 'notRehearsed'))
+    note(`${way.migration}: ${inWords(way)}`, { migration: way.migration, outcome: way.outcome });
+  draft.rehearsed(ways);
+  refuseFaults(
+    allow(
+      ways.flatMap((way) => faultOf(way, rehearsal)),
+      draft.allowances,
+    ),
+  );
+}
+
+function inWords({ outcome, provenOn, reasons }: WayBack): string {
+  const why = reasons.length === 0 ? '' : `: ${reasons.slice(0, 3).join(' ')}`;
+  switch (outcome) {
+    case 'proven':
+      return `the way back is proven, on ${provenOn}`;
+    case 'refused':
+      return `there is no way back that may be used${why}`;
+    case 'wrong':
+      return `the way back does not give back what was there${why}`;
+    case 'failed':
+      return `does not run${why}`;
+    case 'notRehearsed':
+      return `was not rehearsed${why}`;
+  }
+}
+
+function faultOf(way: WayBack, rehearsal: 'required' | 'preferred'): Fault[] {
+  const { migration, outcome, reasons } = way;
+  if (outcome === 'failed')
+    return [
+      {
+        code: 'REHEARSAL_FAILED',
+        severity: 'stop',
+        migration,
+        message: `${migration} does not run on a copy of the live schema: ${reasons.join(' ')} The database was not touched. Mend the migration; if it fails only for want of rows that the live database has, allow REHEARSAL_FAILED for it with a reason.`,
+      },
+    ];
+  if (outcome === 'proven' || rehearsal === 'preferred') return [];
+  return [
+    {
+      code: 'ROLLBACK_NOT_PROVEN',
+      severity: 'stop',
+      migration,
+      message: `${migration}: ${inWords(way)}. The database was not touched. Its policy requires a proven way back: write a rollback.sql that holds beside the migration, or allow ROLLBACK_NOT_PROVEN for it with a reason.`,
+    },
+  ];
+}

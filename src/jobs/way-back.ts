@@ -1,0 +1,108 @@
+/** The ways back that were tried, as the control database keeps them. */
+import { v7 as newId } from 'uuid';
+import type { Control } from '../db/control/control.ts';
+import type { WayBack as Row } from '../db/control/generated/client.ts';
+import { toJson } from '../db/control/job-rows.ts';
+import type { HistoryRow } from '../migrations/history.ts';
+
+/** `proven`, or why it may not be used as it is; `notRehearsed`: nobody tried it, or could. */
+export type WayBackOutcome = 'proven' | 'refused' | 'wrong' | 'failed' | 'notRehearsed';
+
+/** How one migration is taken back, and what came of trying it. */
+export interface WayBack {
+  readonly migration: string;
+  /** Of the migration, as it stands in the history. */
+  readonly checksum: string;
+  /** `rollback.sql`, `down.sql` or `generated`. */
+  readonly source: string;
+  /** Empty where there is none. */
+  readonly sql: string;
+  readonly outcome: WayBackOutcome;
+  /** `schema`, `generated rows`, `sample` or `full`; null where it is not proven. */
+  readonly provenOn: string | null;
+  /** Why it is not proven. */
+  readonly reasons: readonly string[];
+  readonly compared: unknown;
+}
+
+/** Keeps what came of trying a way back: from now on it is the one that counts. */
+export async function storeWayBack(
+  { prisma }: Control,
+  way: WayBack,
+  by: { readonly database: string; readonly jobId: string; readonly deploymentId: string | null },
+): Promise<void> {
+  await prisma.wayBack.create({
+    data: { ...way, ...by, id: newId(), reasons: [...way.reasons], compared: toJson(way.compared ?? {}) },
+  });
+}
+
+/** What a job came to, in the order in which it tried. */
+export async function waysBackOf({ prisma }: Control, jobId: string): Promise<WayBack[]> {
+  return (await prisma.wayBack.findMany({ where: { jobId }, orderBy: { id: 'asc' } })).map(wayBackOf);
+}
+
+/** The newest of a migration's text, whatever came of it, and when and by which job it was tried. */
+export async function newestWayBack(
+  { prisma }: Control,
+  database: string,
+  { migration, checksum }: Pick<WayBack, 'migration' | 'checksum'>,
+): Promise<(WayBack & Pick<Row, 'jobId' | 'deploymentId' | 'createdAt'>) | null> {
+  const newest = await prisma.wayBack.findFirst({
+    where: { database, migration, checksum },
+    orderBy: { id: 'desc' },
+  });
+  if (newest === null) return null;
+  const { jobId, deploymentId, createdAt } = newest;
+  return { ...wayBackOf(newest), jobId, deploymentId, createdAt };
+}
+
+/**
+ * The newest proven way back of a migration's text.
+ * @param sql only where it is this text
+ */
+export async function provenWayBack(
+  { prisma }: Control,
+  database: string,
+  { migration, checksum }: Pick<WayBack, 'migration' | 'checksum'>,
+  sql: string | null,
+): Promise<WayBack | null> {
+  const newest = await prisma.wayBack.findFirst({
+    where: { database, migration, checksum, ...(sql === null ? {} : { sql }) },
+    orderBy: { id: 'desc' },
+  });
+  return newest?.outcome === 'proven' ? wayBackOf(newest) : null;
+}
+
+/** The text by which an earlier rollback has begun to take a migration back; null where no record has it. */
+export async function begunWayBack(
+  { prisma }: Control,
+  database: string,
+  { id, name, checksum }: Pick<HistoryRow, 'id' | 'name' | 'checksum'>,
+): Promise<WayBack | null> {
+  const [found] = await prisma.$queryRaw<{ planned: Omit<WayBack, 'migration' | 'checksum' | 'compared'> }[]>`
+    select planned from rollback, jsonb_array_elements(plan->'migrations') as planned
+     where database = ${database} and planned->>'historyId' = ${id} order by id desc limit 1`;
+  if (found === undefined) return null;
+  const { source, sql, outcome, provenOn, reasons } = found.planned;
+  return { migration: name, checksum, source, sql, outcome, provenOn, reasons, compared: null };
+}
+
+const wayBackOf = ({
+  migration,
+  checksum,
+  source,
+  sql,
+  outcome,
+  provenOn,
+  reasons,
+  compared,
+}: Row): WayBack => ({
+  migration,
+  checksum,
+  source,
+  sql,
+  outcome: outcome as WayBackOutcome,
+  provenOn,
+  reasons: reasons as string[],
+  compared,
+});

@@ -1,0 +1,74 @@
+/** What the statements of a migration take away of what was there before it, in the vault's words. */
+import { Schema } from '../analysis/schema/schema.ts';
+import type { Statement } from '../sql/split.ts';
+import type { ExecuteStmt, PrepareStmt } from '../sql/tree.ts';
+import type { Removal } from '../vault/removals.ts';
+import { Newness } from './newness.ts';
+import { removedByCode } from './removals-of-code.ts';
+import { removedByAlter, removedByDrop, restartedSequence } from './removals-of-objects.ts';
+import { removedByRows, removedByTruncate } from './removals-of-rows.ts';
+
+/**
+ * What each statement of a file removes: nothing for what only adds, and nothing of what the file itself has made.
+ * @param schema as it is before the migration, and carried over it; of one that is not `complete` anything may exist
+ * @param migration its number among those that the schema goes over
+ */
+export function removalsOf(
+  statements: readonly Statement[],
+  schema: Schema = new Schema({ complete: false }),
+  migration = 0,
+): Removal[][] {
+  const news = new Newness(schema, migration);
+  const prepared = new Map<string, readonly Removal[]>();
+  const removals = statements.map((statement) => {
+    const removed = [...removedBy(statement, news, prepared)];
+    if (statement.kind === 'PrepareStmt') {
+      const { name = '', query } = statement.node as PrepareStmt;
+      prepared.set(name, query === undefined ? [] : removedByRows({ ...statement, node: { query } }, news));
+    }
+    news.carry(statement);
+    return removed;
+  });
+  schema.endSession();
+  return removals;
+}
+
+/** What one statement removes; `news` stands just before it. */
+export function removedBy(
+  statement: Statement,
+  news: Newness,
+  prepared: ReadonlyMap<string, readonly Removal[]> = new Map(),
+): readonly Removal[] {
+  switch (statement.kind) {
+    case 'DropStmt':
+      return removedByDrop(statement, news);
+    case 'DropOwnedStmt':
+      return [{ kind: 'drop', sql: statement.text }];
+    case 'DropdbStmt':
+      return [{ kind: 'unkept', because: 'It drops a whole database.' }];
+    case 'AlterTableStmt':
+      return removedByAlter(statement, news);
+    case 'AlterSeqStmt':
+      return restartedSequence(statement);
+    case 'TruncateStmt':
+      return removedByTruncate(statement, news);
+    case 'SelectStmt':
+    case 'InsertStmt':
+    case 'UpdateStmt':
+    case 'DeleteStmt':
+    case 'MergeStmt':
+    case 'CopyStmt':
+    case 'CreateTableAsStmt':
+    case 'ExplainStmt':
+      return removedByRows(statement, news);
+    case 'ExecuteStmt': {
+      const { name = '' } = statement.node as ExecuteStmt;
+      return prepared.get(name) ?? [{ kind: 'opaque', sql: statement.text, tables: [] }];
+    }
+    case 'DoStmt':
+    case 'CallStmt':
+      return removedByCode(statement, news, (inner) => removedBy(inner, news));
+    default:
+      return [];
+  }
+}

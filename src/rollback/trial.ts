@@ -1,0 +1,128 @@
+/** A scratch database in which one migration after the other is applied, taken back and applied again. */
+import { randomUUID } from 'node:crypto';
+import { schemaFrom } from '../analysis/schema/from-catalogue.ts';
+import { readCatalogue } from '../db/catalogue.ts';
+import type { Session } from '../db/session.ts';
+import type { Target } from '../db/target.ts';
+import { apply } from '../migrations/apply.ts';
+import { checksum } from '../migrations/checksum.ts';
+import { compare } from '../migrations/compare.ts';
+import { historyTable, readHistory } from '../migrations/history.ts';
+import type { Keeping } from '../migrations/keeping.ts';
+import { makePlan } from '../migrations/plan.ts';
+import type { Bundle } from '../migrations/read.ts';
+import type { MigrationOutcome } from '../migrations/run-migration.ts';
+import { savedEntries } from '../migrations/saved-entries.ts';
+import { type ReversalOutcome, takeBack } from '../migrations/take-back.ts';
+import type { Scratch } from '../schema/scratch.ts';
+
+/** Nobody else is connected: whoever has to wait waits for itself. */
+const lockLimits = { lockTimeoutMs: 60_000, lockBudgetMs: 60_000 };
+
+interface TrialInput {
+  readonly scratch: Scratch;
+  readonly session: Session;
+  /** Schema of the history. */
+  readonly schema: string;
+  readonly jobId: string;
+  readonly signal: AbortSignal;
+}
+
+interface Text {
+  readonly name: string;
+  readonly sql: string;
+}
+
+function bundleOf(texts: readonly Text[]): Bundle {
+  const migrations = texts.map(({ name, sql }) => ({
+    name,
+    sql: Buffer.from(sql),
+    checksum: checksum(Buffer.from(sql)),
+  }));
+  return { id: randomUUID(), migrations };
+}
+
+/** Their own order holds, not that of their names. */
+const inOrder = <One extends Pick<Text, 'name'>>(texts: readonly Text[], all: readonly One[]): One[] =>
+  texts.flatMap(({ name }) => all.find((one) => one.name === name) ?? []);
+
+/** Runs what a deployment and a rollback run, with the same code. */
+export class Trial {
+  readonly session: Session;
+  readonly #input: TrialInput;
+  readonly #target: Target;
+  readonly #vault: Keeping = {
+    operation: randomUUID(),
+    retentionDays: 1,
+    limitBytes: null,
+    whenFull: 'refuse',
+    backup: null,
+    allow: [{ code: 'VAULT_CANNOT_KEEP', reason: 'in a scratch database nothing is lost' }],
+  };
+
+  constructor(input: TrialInput) {
+    this.#input = input;
+    this.session = input.session;
+    this.#target = { ...input.scratch.target, schema: input.schema };
+  }
+
+  /**
+   * Applies migrations, one after the other. `keep`: with the vault.
+   * @throws AppError of the statement that fails; the database is then of no further use
+   */
+  async forth(migrations: readonly Text[], keep: boolean): Promise<MigrationOutcome[]> {
+    const { session } = this;
+    const { schema } = this.#target;
+    const bundle = bundleOf(migrations);
+    const history = await readHistory(session, schema);
+    const { migrations: compared } = compare(bundle, history, { outOfOrder: 'warn' });
+    const catalogue = keep ? await readCatalogue(session) : null;
+    const plan = makePlan({
+      bundle,
+      history,
+      comparison: { migrations: inOrder(migrations, compared), faults: [] },
+      serverVersion: '',
+      schema: catalogue === null ? null : schemaFrom(catalogue, { defaultSchema: schema }),
+    });
+    // Whatever speaks against a deployment, here it may run.
+    return apply({
+      ...this.#request(),
+      bundle,
+      plan: { ...plan, faults: [] },
+      vault: keep ? this.#vault : null,
+    });
+  }
+
+  /** @throws AppError of the statement that fails; the database is then of no further use */
+  async back(name: string, sql: string): Promise<ReversalOutcome> {
+    const { session } = this;
+    const { schema } = this.#target;
+    const { rows } = await readHistory(session, schema);
+    const row = rows.findLast((one) => one.name === name);
+    if (row === undefined) throw new TypeError(`${name} was not applied`);
+    const entries = await savedEntries(session, schema, name, 'forth');
+    const reversal = { name, historyId: row.id, checksum: row.checksum, sql, entries };
+    const [outcome] = await takeBack({ ...this.#request(), reversals: [reversal], vault: this.#vault });
+    if (outcome === undefined) throw new TypeError(`${name} was taken back before`);
+    return outcome;
+  }
+
+  /** Forgets what was applied and kept, for the next migration. */
+  async forget(): Promise<void> {
+    const { schema } = this.#target;
+    await this.session.query(
+      `drop schema if exists switchback_vault cascade; drop schema if exists switchback cascade; ` +
+        `drop table if exists ${historyTable(schema)}`,
+    );
+  }
+
+  #request(): { target: Target; jobId: string; signal: AbortSignal; report: () => void } & typeof lockLimits {
+    const { jobId, signal } = this.#input;
+    return { target: this.#target, jobId, signal, report: () => undefined, ...lockLimits };
+  }
+
+  async close(): Promise<void> {
+    await this.session.close();
+    await this.#input.scratch.drop();
+  }
+}

@@ -1,0 +1,188 @@
+import { once } from 'node:events';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { cancelJob } from '../../src/jobs/jobs.ts';
+import { type RunningWorker, startWorker } from '../../src/jobs/worker.ts';
+import { type DeployPlace, openDeployPlace } from '../acceptance/deploy-place.ts';
+import { rowsOf } from '../migrations/deploy.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { waitFor } from '../support/wait.ts';
+
+const quick = { heartbeatMs: 200, staleMs: 1_500, repairMs: 200, sweepMs: 300 };
+
+let target: TestDatabase;
+let place: DeployPlace;
+let worker: RunningWorker | undefined;
+
+beforeEach(async () => {
+  target = await createDatabase();
+});
+afterEach(async () => {
+  await worker?.stop();
+  worker = undefined;
+  await place?.close();
+  await target.drop();
+});
+
+const open = async (policy: Record<string, unknown> = {}, more: object = {}): Promise<void> => {
+  place = await openDeployPlace(target.url, {
+    policy: { backup: { never: 'tested elsewhere' }, rehearsal: 'preferred', ...policy },
+    ...more,
+  });
+};
+const start = async (): Promise<void> => {
+  worker = await startWorker(place.switchback.deps, quick);
+};
+const deploy = async () => place.finished(await place.deploy());
+const reportOf = async (jobId: string) =>
+  (await place.switchback.deps.control.prisma.deployment.findUniqueOrThrow({ where: { jobId } }))
+    .report as never as { testing: string; migrations: { wayBack: unknown }[]; rollbackPlan: string };
+const scratches = (jobId: string) =>
+  rowsOf(
+    target.url,
+    `select datname from pg_database where datname like 'switchback_scratch_${jobId.replaceAll('-', '')}%'`,
+  );
+
+describe('a deployment is rehearsed', () => {
+  test('on a copy of the live schema; the way back is kept with it', async () => {
+    await open();
+    await start();
+    // What is there already came from nowhere that a migration knows of.
+    await place.query('create table legacy (id int primary key, note text not null)');
+    place.write({ '1_name': 'alter table legacy add column name text; create index on legacy (name);' });
+    await place.query(
+      'create table "_prisma_migrations" (id varchar(36) primary key, checksum varchar(64) not null, finished_at timestamptz, migration_name varchar(255) not null, logs text, rolled_back_at timestamptz, started_at timestamptz not null default now(), applied_steps_count int not null default 0)',
+    );
+    const job = await deploy();
+    expect(job).toMatchObject({ state: 'succeeded' });
+    const [way] = await place.switchback.deps.control.prisma.wayBack.findMany({ where: { jobId: job.id } });
+    expect(way).toMatchObject({
+      migration: '1_name',
+      source: 'generated',
+      outcome: 'proven',
+      provenOn: 'generated rows',
+      sql: expect.stringMatching(/DROP COLUMN/i) as string,
+    });
+    const report = await reportOf(job.id);
+    expect(report).toMatchObject({
+      testing: 'Rehearsed in a scratch database: the way back of 1 of 1 migration(s) is proven.',
+      migrations: [{ wayBack: { source: 'generated', outcome: 'proven', provenOn: 'generated rows' } }],
+      rollbackPlan: expect.stringContaining('POST /api/rollbacks') as string,
+    });
+    expect(await scratches(job.id)).toEqual([]);
+  });
+
+  test('one that does not run there stops it, and the database is not touched', async () => {
+    await open();
+    await start();
+    place.write({ '1_fine': 'create table fine (id int);', '2_broken': 'insert into nowhere values (1);' });
+    const job = await deploy();
+    expect(job).toMatchObject({
+      state: 'failed',
+      error: { code: 'REHEARSAL_FAILED', details: { migration: '2_broken' } },
+    });
+    expect(await place.query("select to_regclass('fine') as fine")).toEqual([{ fine: null }]);
+    expect(await scratches(job.id)).toEqual([]);
+  });
+
+  test('a way back that does not hold stops it only where the policy requires one', async () => {
+    await open({ rehearsal: 'required' });
+    await start();
+    place.write({ '1_t': 'create table t (id int);' });
+    await place.rehearsed('1_t', 'select 1;');
+    const refused = await deploy();
+    expect(refused).toMatchObject({
+      state: 'failed',
+      error: { code: 'ROLLBACK_NOT_PROVEN', detail: expect.stringContaining('table public.t') as string },
+    });
+  });
+
+  test('and goes on with a remark where it is only preferred', async () => {
+    await open();
+    await start();
+    place.write({ '1_t': 'create table t (id int);' });
+    await place.rehearsed('1_t', 'select 1;');
+    const job = await deploy();
+    expect(job).toMatchObject({ state: 'succeeded' });
+    expect(await reportOf(job.id)).toMatchObject({ migrations: [{ wayBack: { outcome: 'wrong' } }] });
+  });
+
+  test('what belongs to the whole server is not tried', async () => {
+    await open();
+    await start();
+    const role = `r_${target.url.slice(-12)}`;
+    place.write({ '1_role': `create role ${role};`, '2_t': 'create table t (id int);' });
+    try {
+      const job = await deploy();
+      expect(job).toMatchObject({ state: 'succeeded' });
+      const report = await reportOf(job.id);
+      expect(report.migrations).toMatchObject([
+        { wayBack: { outcome: 'notRehearsed', reasons: [expect.stringContaining('whole server')] } },
+        { wayBack: { outcome: 'notRehearsed' } },
+      ]);
+    } finally {
+      await place.query(`drop role if exists ${role}`);
+    }
+  });
+
+  test('a role that may not create databases deploys unrehearsed, unless that is required', async () => {
+    const role = `weak_${target.url.slice(-12)}`;
+    await rowsOf(target.url, `create role ${role} login password 'weak'`);
+    await rowsOf(target.url, `grant all on schema public to ${role}`);
+    const url = new URL(target.url);
+    url.username = role;
+    url.password = 'weak';
+    try {
+      place = await openDeployPlace(url.href, {
+        policy: { backup: { never: 'tested elsewhere' }, rehearsal: 'preferred' },
+      });
+      await start();
+      place.write({ '1_t': 'create table t (id int);' });
+      const job = await deploy();
+      expect(job).toMatchObject({ state: 'succeeded' });
+      expect(await reportOf(job.id)).toMatchObject({
+        migrations: [
+          { wayBack: { outcome: 'notRehearsed', reasons: [expect.stringContaining('CREATEDB') as string] } },
+        ],
+      });
+      // It connects as whoever it is, not as the test.
+      await worker?.stop();
+      worker = undefined;
+    } finally {
+      await rowsOf(target.url, `drop owned by ${role}`);
+      await rowsOf(target.url, `drop role ${role}`);
+    }
+  });
+
+  test('cancelled in the middle, it leaves nothing', async () => {
+    await open();
+    await start();
+    place.write({ '1_slow': 'create table t (id int); select pg_sleep(60);' });
+    const jobId = await place.deploy();
+    await waitFor(
+      async () =>
+        (
+          await rowsOf(
+            target.url,
+            `select from pg_stat_activity where datname like 'switchback_scratch_${jobId.replaceAll('-', '')}%' and query like '%pg_sleep(60)%' and state = 'active'`,
+          )
+        ).length > 0,
+      { what: 'the rehearsal' },
+    );
+    await cancelJob(place.switchback.deps.control, jobId, 'somebody');
+    expect(await place.finished(jobId)).toMatchObject({ state: 'cancelled' });
+    expect(await scratches(jobId)).toEqual([]);
+  });
+
+  test('a worker that is killed in it leaves nothing for long', async () => {
+    await open();
+    place.write({ '1_slow': 'create table t (id int); select pg_sleep(3);' });
+    const child = await place.startWorkerProcess();
+    const jobId = await place.deploy();
+    await waitFor(async () => (await scratches(jobId)).length > 0, { what: 'a scratch database' });
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await start();
+    expect(await place.finished(jobId)).toMatchObject({ state: 'succeeded' });
+    await waitFor(async () => (await scratches(jobId)).length === 0, { what: 'the sweep' });
+  });
+});

@@ -1,0 +1,136 @@
+/** Proofs that stand on a live database, and rows that were written after a migration. */
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { withSession } from '../../src/db/session.ts';
+import { parseTarget } from '../../src/db/target.ts';
+import { copyRows } from '../../src/rollback/rows/copy.ts';
+import { Trial } from '../../src/rollback/trial.ts';
+import { readContent } from '../../src/schema/content.ts';
+import { createScratch, type Scratch } from '../../src/schema/scratch.ts';
+import { loadParser } from '../../src/sql/parse.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { prove } from './prove.ts';
+
+beforeAll(loadParser);
+
+let live: TestDatabase;
+let client: pg.Client;
+
+beforeEach(async () => {
+  live = await createDatabase();
+  client = new pg.Client({ connectionString: live.url });
+  await client.connect();
+});
+afterEach(async () => {
+  await client.end();
+  await live.drop();
+});
+
+const schema = `
+  create table owner (id serial primary key, name text not null);
+  create table pet (id int primary key, owner int not null references owner, friend int references pet, twice int generated always as (owner * 2) stored);
+  create table log (pet int);
+  create function noted() returns trigger language plpgsql as 'begin insert into log values (new.id); return new; end';
+  create trigger noted after insert on pet for each row execute function noted()`;
+
+const fill = `
+  insert into owner (name) select 'owner ' || n from generate_series(1, 50) n;
+  -- Each has a friend that comes later.
+  insert into pet (id, owner) select n, 51 - n from generate_series(1, 50) n;
+  update pet set friend = id + 1 where id < 50`;
+
+const source = () => ({
+  live: parseTarget(live.url),
+  programPlaces: { searchPath: [] },
+  lockWaitSeconds: 10,
+});
+
+const change = 'alter table owner drop column name; alter table pet add column age int';
+
+test.each(['full', 'sample'] as const)('proves on the rows of a live database: %s', async (rows) => {
+  await client.query(`${schema}; ${fill}`);
+  const before = await contentOf(live.url);
+  const [proof] = await prove([change], { from: source(), rows });
+  expect(proof).toMatchObject({ outcome: 'proven', on: rows, compared: { tables: 3, rows: 150 } });
+  expect(await contentOf(live.url)).toEqual(before);
+});
+
+test('real rows with which a migration does not run speak against it', async () => {
+  await client.query(`${schema}; ${fill}`);
+  const [proof] = await prove(['alter table owner add constraint none check (id < 9)'], {
+    from: source(),
+    rows: 'full',
+  });
+  expect(proof).toMatchObject({ outcome: 'failed', on: 'full' });
+});
+
+test('a sample has all that its rows point to, and sequences stand where they stood', async () => {
+  await client.query(schema);
+  const scratch = await scratchWith(schema);
+  try {
+    await client.query(fill);
+    const left = await copyRows({
+      source: parseTarget(live.url),
+      scratch,
+      rowsPerTable: 3,
+      applicationName: 'test',
+      signal: new AbortController().signal,
+    });
+    expect(left).toEqual(['of each table all rows but 3, and what these point to']);
+    await withSession(scratch.target, { applicationName: 'test' }, async (session) => {
+      const { rows } = await session.query(
+        `select (select count(*)::int from owner) as owners, (select count(*)::int from pet) as pets,
+                (select count(*)::int from log) as logs, nextval('owner_id_seq')::int as next`,
+      );
+      // The last of the friends has none, so that all come along with the first.
+      expect(rows).toEqual([{ owners: 50, pets: 50, logs: 3, next: 51 }]);
+    });
+  } finally {
+    await scratch.drop();
+  }
+});
+
+test('rows written since get the old default, or leave their column nullable; what does not fit is kept', async () => {
+  const before = `create type mood as enum ('sad', 'ok');
+    create table t (id int primary key, a text not null, b text not null default 'b', n int not null, m mood not null default 'ok')`;
+  const migration = `alter table t drop column a, drop column b, alter n type bigint; alter type mood add value 'wild'`;
+  const proofs = await prove([before, migration]);
+  const sql = proofs[1]?.sql ?? '';
+  const scratch = await scratchWith(`${before}; insert into t values (1, 'a1', 'b1', 1, 'sad')`);
+  const session = await scratch.open();
+  try {
+    const signal = new AbortController().signal;
+    const trial = new Trial({ scratch, session, schema: 'public', jobId: randomUUID(), signal });
+    await trial.forth([{ name: '1', sql: migration }], true);
+    await session.query("insert into t (id, n, m) values (2, 3000000000, 'wild'), (3, 3, 'sad')");
+    const { leftNullable, restored } = await trial.back('1', sql);
+    expect(leftNullable).toEqual([
+      { table: '"public"."t"', column: 'a', rows: 2 },
+      { table: '"public"."t"', column: 'n', rows: 1 },
+    ]);
+    expect(restored.flatMap(({ conflicts }) => Object.keys(conflicts))).toEqual([]);
+    const { rows } = await session.query('select id, a, b, n, m::text from t order by id');
+    expect(rows).toEqual([
+      { id: 1, a: 'a1', b: 'b1', n: 1, m: 'sad' },
+      { id: 2, a: null, b: 'b', n: null, m: 'ok' },
+      { id: 3, a: null, b: 'b', n: 3, m: 'sad' },
+    ]);
+  } finally {
+    await session.close();
+    await scratch.drop();
+  }
+});
+
+async function scratchWith(sql: string): Promise<Scratch> {
+  const scratch = await createScratch({
+    like: parseTarget(live.url),
+    jobId: randomUUID(),
+    applicationName: 'test',
+  });
+  await withSession(scratch.target, { applicationName: 'test' }, (session) => session.query(sql));
+  return scratch;
+}
+
+const contentOf = (url: string) =>
+  withSession(parseTarget(url), { applicationName: 'test' }, (session) => readContent(session));
