@@ -141,6 +141,11 @@ export const configSchema = z.strictObject({
         .describe('A module with rules of your own, relative to the configuration file'),
     })
     .prefault({}),
+  transforms: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Folder with the modules that data migrations may run on rows, relative to the configuration file'),
   alerts: z
     .strictObject({
       sinks: z.array(webhookSink).max(20).default([]),

@@ -172,6 +172,7 @@ function resolvePaths(config: Omit<Parsed, '$schema'>, base: string): Omit<Parse
     ...config,
     dataDirectory: absolute(config.dataDirectory),
     analysis: config.analysis.rules === undefined ? {} : { rules: absolute(config.analysis.rules) },
+    ...(config.transforms === undefined ? {} : { transforms: absolute(config.transforms) }),
     backups: {
       ...config.backups,
       store: { ...config.backups.store, directory: absolute(config.backups.store.directory) },

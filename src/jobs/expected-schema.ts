@@ -5,12 +5,12 @@ import type { Control } from '../db/control/control.ts';
 import { parseTarget, type Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
 import type { HistoryRow } from '../migrations/history.ts';
-import { textOf } from '../migrations/plan-migration.ts';
 import { replay } from '../rollback/replay.ts';
 import { normalisedState } from '../schema/copy.ts';
 import type { SchemaState } from '../schema/difference.ts';
 import { type Fingerprint, fingerprintOf } from '../schema/fingerprint.ts';
-import { findSources, sourceOf } from './rollback-sources.ts';
+import { loadParser } from '../sql/parse.ts';
+import { findSources, replayedText, sourceOf } from './rollback-sources.ts';
 
 export interface ExpectedRequest {
   readonly config: Config;
@@ -42,12 +42,15 @@ export async function expectedSchema(request: ExpectedRequest): Promise<Fingerpr
 /** @throws as `expectedSchema` does */
 export async function replayed(request: ExpectedRequest): Promise<SchemaState> {
   const { control, database, applied, jobId, signal } = request;
+  await loadParser();
   const bundle = await findSources(control, database, applied);
   const sources = applied.map((row) => sourceOf(bundle, row));
   const missing = applied.find((_, index) => sources[index] === null);
   if (missing !== undefined)
     throw unknown(`The text of ${missing.name} that was applied is in no bundle`, database);
-  const migrations = sources.flatMap((one) => (one === null ? [] : [{ name: one.name, sql: textOf(one) }]));
+  const migrations = sources.flatMap((one) =>
+    one === null ? [] : [{ name: one.name, sql: replayedText(one) }],
+  );
   const live = parseTarget(database.url);
   const server: Target =
     database.scratchUrl === undefined ? live : { ...parseTarget(database.scratchUrl), schema: live.schema };

@@ -3,7 +3,10 @@ import type { Control } from '../db/control/control.ts';
 import { AppError } from '../errors.ts';
 import { checksumMatches } from '../migrations/checksum.ts';
 import type { HistoryRow } from '../migrations/history.ts';
+import { textOf } from '../migrations/plan-migration.ts';
 import { type Bundle, type Migration, readDirectory } from '../migrations/read.ts';
+import { withinDatabase } from '../sql/cluster-wide.ts';
+import { SyntaxFault } from '../sql/parse.ts';
 import { readStored } from './bundles.ts';
 
 /** How far back the bundles of deployments are looked through. */
@@ -52,6 +55,20 @@ async function unlessUnreadable(reading: Promise<Bundle>): Promise<Bundle | null
     return await reading;
   } catch (error) {
     if (error instanceof AppError) return null;
+    throw error;
+  }
+}
+
+/**
+ * What is run again in a scratch database of a server on which it ran before: what belongs to the whole server is there
+ * already, and is not touched.
+ */
+export function replayedText(migration: Migration): string {
+  const text = textOf(migration);
+  try {
+    return withinDatabase(text);
+  } catch (error) {
+    if (error instanceof SyntaxFault) return text;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 /** Statements whose effect is not within one database: tried anywhere on a server, they change all of it. */
-import type { Statement } from './split.ts';
+import { type Statement, splitStatements } from './split.ts';
 
 const kinds: ReadonlySet<string> = new Set([
   'CreateRoleStmt',
@@ -38,3 +38,15 @@ const code: ReadonlySet<string> = new Set(['DoStmt', 'CreateFunctionStmt', 'Sele
 /** Whether it reaches beyond the database in which it runs: roles, databases, tablespaces, other servers. */
 export const reachesBeyond = ({ kind, text }: Statement): boolean =>
   kinds.has(kind) || ofServer.test(text) || (code.has(kind) && inCode.test(text));
+
+/**
+ * The text without such statements, blanks in their places: tried a second time on the server that has them, roles are
+ * there already.
+ * @throws SyntaxFault when the text does not parse
+ */
+export function withinDatabase(text: string): string {
+  let within = text;
+  for (const { offset, text: own } of splitStatements(text).filter(reachesBeyond))
+    within = within.slice(0, offset) + own.replace(/[^\n]/g, ' ') + within.slice(offset + own.length);
+  return within;
+}

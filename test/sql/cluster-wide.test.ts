@@ -1,0 +1,47 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { reachesBeyond, withinDatabase } from '../../src/sql/cluster-wide.ts';
+import { loadParser } from '../../src/sql/parse.ts';
+import { splitStatements } from '../../src/sql/split.ts';
+
+beforeAll(() => loadParser());
+
+describe('what reaches beyond its database', () => {
+  test.each([
+    "create role app login password 'x'",
+    'alter user app set search_path = a',
+    'alter role app rename to other',
+    'grant admin to app',
+    'create database other',
+    'alter database orders set timezone = utc',
+    "comment on database orders is 'x'",
+    'alter system set work_mem = 1',
+    'create subscription s connection $$x$$ publication p',
+    'create user mapping for app server s',
+    "do $$ begin if not exists (select from pg_roles where rolname = 'app') then create role app; end if; end $$",
+    "select dblink_exec('x', 'drop table t')",
+  ])('%s', (sql) => {
+    expect(splitStatements(sql).map(reachesBeyond)).toEqual([true]);
+  });
+
+  test.each([
+    'grant select on t to app',
+    'alter table t owner to app',
+    'create table role (id int)',
+    'alter table "user" add column role text',
+    'do $$ begin alter table users add column role text; end $$',
+    "comment on column users.role is 'alter role'",
+    'create publication p for table t',
+  ])('not: %s', (sql) => {
+    expect(splitStatements(sql).map(reachesBeyond)).toEqual([false]);
+  });
+
+  test('is taken out of a text, in which the rest keeps its place', () => {
+    const text = 'create role a;\ncreate table ü (id int); create role b\n login; select 1;';
+    const within = withinDatabase(text);
+    expect(within).toHaveLength(text.length);
+    expect(splitStatements(within).map((one) => [one.text, one.line])).toEqual([
+      ['create table ü (id int)', 2],
+      ['select 1', 3],
+    ]);
+  });
+});
