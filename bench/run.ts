@@ -8,10 +8,22 @@ import { enqueue } from './enqueue.ts';
 import { memory } from './memory.ts';
 import { prove } from './prove.ts';
 import { sse } from './sse.ts';
+import { transform } from './transform.ts';
 import { validate } from './validate.ts';
 import { vault } from './vault.ts';
 
-const benches = [deploy200, enqueue, sse, memory, backup, analyse, vault, validate, prove] as const;
+const benches = [
+  deploy200,
+  enqueue,
+  sse,
+  memory,
+  backup,
+  analyse,
+  vault,
+  validate,
+  prove,
+  transform,
+] as const;
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));

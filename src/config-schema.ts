@@ -145,7 +145,9 @@ export const configSchema = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe('Folder with the modules that data migrations may run on rows, relative to the configuration file'),
+    .describe(
+      'Folder with the modules that data migrations may run on rows, relative to the configuration file',
+    ),
   alerts: z
     .strictObject({
       sinks: z.array(webhookSink).max(20).default([]),

@@ -57,9 +57,11 @@ describe('loadConfig', () => {
     write({
       databases: [{ ...orders, previousSchema: 'last/schema.prisma' }],
       analysis: { rules: './rules.mjs' },
+      transforms: 'transforms',
     });
     expect(load()).toMatchObject({
       analysis: { rules: path.join(directory, 'rules.mjs') },
+      transforms: path.join(directory, 'transforms'),
       databases: [
         {
           previousSchema: path.join(directory, 'last/schema.prisma'),

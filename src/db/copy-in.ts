@@ -19,7 +19,7 @@ export class CopyIn implements Submittable {
       this.#settle = (outcome) => ('rows' in outcome ? resolve(outcome.rows) : reject(outcome.error));
     });
     // Whoever writes or finishes is told; nobody need do so.
-    this.#ended.catch(() => undefined);
+    void Promise.allSettled([this.#ended]);
   }
 
   /** Fulfilled when the server takes data. */
@@ -65,7 +65,7 @@ export class CopyIn implements Submittable {
   async abandon(reason: string): Promise<void> {
     const text = Buffer.from(`${reason}\0`);
     if (!this.#over) this.#stream?.write(Buffer.concat([header('f', text.length), text]));
-    await this.#ended.catch(() => undefined);
+    await Promise.allSettled([this.#ended]);
   }
 
   submit(connection: Connection & { query(text: string): void }): void {

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { AppError } from '../errors.ts';
 import type { Plan } from '../migrations/plan.ts';
+import { threadEntry } from '../thread-entry.ts';
 import type { AnalysisAnswer, AnalysisRequest, PlanRequest, Task } from './analysis-tasks.ts';
 import type { ThreadAnswer, ThreadData } from './analysis-thread.ts';
 import { readRules, ruleIds } from './custom-rules.ts';
@@ -121,7 +122,7 @@ class Thread {
   constructor(options: AnalystOptions) {
     const { rules = null, memoryMb = defaults.memoryMb, entry = ownEntry() } = options;
     this.#options = options;
-    this.#worker = new Worker(entry.pathname.endsWith('.ts') ? throughTsx(entry) : entry, {
+    this.#worker = new Worker(threadEntry(entry), {
       workerData: { rules } satisfies ThreadData,
       resourceLimits: { maxOldGenerationSizeMb: memoryMb },
       name: 'switchback:analysis',
@@ -193,13 +194,6 @@ class Thread {
     throw failed('the analyser met what it was not made for');
   }
 }
-
-/** Sources are run as they are in development and in tests; `--import tsx` does not reach into threads. */
-const throughTsx = (entry: URL): URL => {
-  const api = JSON.stringify(import.meta.resolve('tsx/esm/api'));
-  const code = `import { register } from ${api}; register(); await import(${JSON.stringify(entry.href)});`;
-  return new URL(`data:text/javascript,${encodeURIComponent(code)}`);
-};
 
 /** A source, or what was built from it: as this file is. */
 const ownEntry = (): URL =>

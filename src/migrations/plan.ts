@@ -63,7 +63,8 @@ export function makePlan(input: {
 }): Plan {
   const { bundle, history, comparison, serverVersion, analysis = null, schema = null } = input;
   const byName = new Map(bundle.migrations.map((migration) => [migration.name, migration]));
-  const faults: Fault[] = [...comparison.faults];
+  // What a rule says of a migration tells more than what follows from it.
+  const faults: Fault[] = [...comparison.faults, ...(analysis === null ? [] : faultsOf(analysis))];
   const migrations = comparison.migrations.filter(isPending).flatMap(({ name, state, row }, index) => {
     const migration = byName.get(name);
     if (migration === undefined) return [];
@@ -80,7 +81,7 @@ export function makePlan(input: {
     fingerprint: fingerprint(bundle, history, serverVersion),
     serverVersion,
     migrations,
-    faults: [...faults, ...(analysis === null ? [] : faultsOf(analysis))],
+    faults,
     analysis,
     createsHistory: !history.exists,
     needsJournal: migrations.some((migration) => migration.journalled),

@@ -140,3 +140,21 @@ test('writing meets its error also while it waits for room', async () => {
   ).rejects.toMatchObject({ details: { sqlstate: '23514' } });
   expect(await works(target)).toBe(true);
 });
+
+test('a connection that breaks while writing waits for room is said so', async () => {
+  await source.query(
+    `create table slow (text text);
+     create function wait() returns trigger language plpgsql as
+       $$ begin perform pg_advisory_lock(1); return new; end $$;
+     create trigger wait before insert on slow for each row execute function wait();
+     select pg_advisory_lock(1)`,
+  );
+  const doomed = await openSession(parseTarget(database.url), { applicationName: 'copy-test' });
+  const copy = await doomed.copyIn('copy slow from stdin');
+  // The server reads a message whole: what comes behind the first waits for it.
+  await copy.write(Buffer.from('row\n'));
+  const writing = copy.write(Buffer.from('row\n'.repeat(8_000_000)));
+  await source.query('select pg_terminate_backend($1)', [doomed.pid]);
+  await expect(writing).rejects.toMatchObject({ code: 'DATABASE_UNREACHABLE' });
+  await source.query('select pg_advisory_unlock_all()');
+});

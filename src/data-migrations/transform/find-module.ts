@@ -6,6 +6,8 @@ import { AppError } from '../../errors.ts';
 /** A module of the configured folder that transforms rows. */
 export interface TransformModule {
   readonly name: string;
+  /** The configured folder. */
+  readonly directory: string;
   /** Absolute. */
   readonly file: string;
   /** SHA-256, in hexadecimal, of the file; where it is a folder of its own, of all that is in it. */
@@ -48,7 +50,7 @@ export async function findModule(
           'Nothing more was written; the batches before stand. Put the module back and resume, or cancel and begin a new data migration.',
         { module: name, recorded, found: hash },
       );
-    return { name, file, hash };
+    return { name, directory, file, hash };
   }
   throw notFound(name, `there is no ${name}.mjs, ${name}.js or ${name}/index.mjs in ${directory}`);
 }

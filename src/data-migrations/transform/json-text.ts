@@ -1,7 +1,7 @@
 /** What JSON text loses on its way through JavaScript. */
 
-/** Text in which a number may be written otherwise than JavaScript writes it; or `null`, which is no NULL of SQL. */
-const doubtful = /^null$|[\d.]{16}|\.\d*0(?!\d)|\d[eE]/;
+/** Text in which a number may be written otherwise than JavaScript writes it. */
+const doubtful = /[\d.]{16}|\.\d*0(?!\d)|\d[eE]/;
 
 /** Whether text that was only parsed and printed again might mean something else. */
 export const mayChange = (text: string): boolean => doubtful.test(text);

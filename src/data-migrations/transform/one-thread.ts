@@ -1,7 +1,9 @@
+import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { AppError } from '../../errors.ts';
+import { AppError, toAppError } from '../../errors.ts';
 import { threadEntry } from '../../thread-entry.ts';
+import { findModule, type TransformModule } from './find-module.ts';
 import type { TransformerOptions, TransformLimits } from './request.ts';
 import type { Done, Task, ThreadAnswer, ThreadData } from './thread.ts';
 
@@ -21,7 +23,7 @@ export class Thread {
   constructor({ module, shape, context }: TransformerOptions, limits: TransformLimits) {
     this.#module = module.name;
     this.#limits = limits;
-    this.#worker = new Worker(threadEntry(import.meta, './thread'), {
+    this.#worker = new Worker(threadEntry(ownEntry()), {
       workerData: { module: pathToFileURL(module.file).href, shape, context } satisfies ThreadData,
       // Our environment holds secrets; what the module prints might hold rows.
       env: {},
@@ -42,15 +44,15 @@ export class Thread {
       );
     });
     this.#worker.on('exit', () => void this.end(this.#failed('ended its thread')));
-    this.#ready = this.#start();
-    this.#ready.catch(() => undefined);
+    this.#ready = this.#start(module);
+    void Promise.allSettled([this.#ready]);
   }
 
   get ended(): boolean {
     return this.#ended !== null;
   }
 
-  /** @throws AppError `TRANSFORM_UNUSABLE` */
+  /** @throws AppError `TRANSFORM_UNUSABLE`, `TRANSFORM_CHANGED` */
   ready(): Promise<void> {
     return this.#ready;
   }
@@ -74,12 +76,19 @@ export class Thread {
     await this.#worker.terminate();
   }
 
-  async #start(): Promise<void> {
+  /** A thread that begins later must not run another module than the first. */
+  async #start({ directory, name, hash }: TransformModule): Promise<void> {
     const answer = await this.#next(startWithinMs, unusable(this.#module, 'it did not load in time'));
     if ('unusable' in answer) {
       const reason = unusable(this.#module, answer.unusable);
       await this.end(reason);
       throw reason;
+    }
+    try {
+      await findModule(directory, name, hash);
+    } catch (error) {
+      await this.end(toAppError(error));
+      throw error;
     }
     this.#loaded = true;
   }
@@ -113,6 +122,9 @@ export class Thread {
     });
   }
 }
+
+/** A source, or what was built from it: as this file is. */
+const ownEntry = (): URL => new URL(`./thread${path.extname(import.meta.filename)}`, import.meta.url);
 
 const unusable = (module: string, reason: string): AppError =>
   new AppError(

@@ -35,6 +35,14 @@ export interface TransformerOptions {
   readonly limits?: Partial<TransformLimits>;
 }
 
+/**
+ * Into which table a batch goes decides what is exact about it:
+ * - a copy goes straight into its table where no row can be in the way, else into a temporary one, from which
+ *   `INSERT … SELECT … ON CONFLICT` takes it in the same transaction;
+ * - a change in place goes into a temporary table, from which an `UPDATE` takes it. The rows need no lock while the module
+ *   has them: with `xmin` among the hidden columns, and `WHERE item.xmin::text = changed.version` in the UPDATE, a row that
+ *   somebody changed meanwhile is left, and read again. Should that never end, one session reads `FOR UPDATE` and writes.
+ */
 export interface TransformBatch {
   /** For messages: `batch 17 of range 3`. */
   readonly name: string;

@@ -48,7 +48,8 @@ export class Transfer {
     );
     await reading.then(() => this.#send()).catch((error: Error) => this.#fail(error));
     await this.#writing;
-    const copy = await this.#copy.catch(() => null);
+    const [opened] = await Promise.allSettled([this.#copy]);
+    const copy = opened.status === 'fulfilled' ? opened.value : null;
     if (this.#failure !== null) {
       await copy?.abandon('the rows that were to follow cannot be had');
       throw this.#failure;

@@ -24,7 +24,14 @@ export type JobOutcome =
 
 /** A row of the table of a kind's records, by its columns. `created_at` is added by the database. */
 export interface NewRecord {
-  readonly table: 'deployment' | 'rollback' | 'rollback_test' | 'backup' | 'health_check' | 'recovery' | 'validation';
+  readonly table:
+    | 'deployment'
+    | 'rollback'
+    | 'rollback_test'
+    | 'backup'
+    | 'health_check'
+    | 'recovery'
+    | 'validation';
   readonly row: Readonly<Record<string, string | null>> & { readonly id: string };
 }
 

@@ -36,7 +36,7 @@ export interface Place {
   readonly target: Session;
   readonly folder: string;
   /** Works with a transform; each run is a transaction, which is rolled back when it fails. */
-  withTransform<T>(given: Given, work: (run: Run) => Promise<T>): Promise<T>;
+  withTransform<T>(given: Given, work: (run: Run, file: string) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -58,7 +58,8 @@ export async function openPlace(schema: string): Promise<Place> {
     async withTransform(given, work) {
       const { module, read, into, columns, key = [{ input: 'id', output: 'id' }], hidden = [] } = given;
       modules += 1;
-      await writeFile(path.join(folder, `module${modules}.mjs`), module);
+      const file = path.join(folder, `module${modules}.mjs`);
+      await writeFile(file, module);
       const list = columns.map((name) => `"${name}"`).join(', ');
       const transformer = await openTransformer({
         module: await findModule(folder, `module${modules}`, null),
@@ -92,7 +93,7 @@ export async function openPlace(schema: string): Promise<Place> {
             await writing.query('rollback');
             throw error;
           }
-        });
+        }, file);
       } finally {
         await transformer.close();
       }

@@ -12,6 +12,7 @@ const awkward = fc.constantFrom(
   '\t',
   '\n',
   '\r\n',
+  '\r',
   'NULL',
   'null',
   '{}',
@@ -160,7 +161,7 @@ test('what a module leaves alone is the same afterwards, to the letter', async (
           expect(await run()).toMatchObject({ read: values.length, written: values.length, faults: [] });
           expect(await differences('target', 'c', (column) => `${column}::text`)).toEqual([]);
         }),
-        { numRuns: 60 },
+        { numRuns: 40 },
       );
     },
   );
@@ -193,7 +194,7 @@ test('values that go through JavaScript arrive as they were', async () => {
           await run();
           expect(await differences('renamed', 'd', (column) => `${column}::text`)).toEqual([]);
         }),
-        { numRuns: 60 },
+        { numRuns: 40 },
       );
     },
   );

@@ -1,3 +1,4 @@
+import { appendFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Given, openPlace, type Place } from './place.ts';
 
@@ -312,6 +313,18 @@ describe('a module', () => {
     expect(String(printed)).not.toContain('printed by a transform');
     const { rows } = await place.source.query('select distinct name from copied');
     expect(rows).toEqual([{ name: '{}' }]);
+  });
+
+  test('that was changed meanwhile is refused by every further thread', async () => {
+    const module = `export default (rows) => { if (rows[0].name === 'name 1') process.exit(0); return rows; };`;
+    await place.withTransform(given(module), async (run, file) => {
+      expect(await run({ read: few.replace('<= 5', '= 6') })).toMatchObject({ written: 1 });
+      await appendFile(file, '// changed');
+      await expect(run({ read: few })).rejects.toMatchObject({ code: 'TRANSFORM_FAILED' });
+      await expect(run({ read: few.replace('<= 5', '= 7') })).rejects.toMatchObject({
+        code: 'TRANSFORM_CHANGED',
+      });
+    });
   });
 
   test('that cannot be used is refused before a row is read', async () => {
