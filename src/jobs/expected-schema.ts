@@ -5,6 +5,7 @@ import type { Control } from '../db/control/control.ts';
 import { parseTarget, type Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
 import type { HistoryRow } from '../migrations/history.ts';
+import type { Migration } from '../migrations/read.ts';
 import { replay } from '../rollback/replay.ts';
 import { normalisedState } from '../schema/copy.ts';
 import type { SchemaState } from '../schema/difference.ts';
@@ -48,9 +49,7 @@ export async function replayed(request: ExpectedRequest): Promise<SchemaState> {
   const missing = applied.find((_, index) => sources[index] === null);
   if (missing !== undefined)
     throw unknown(`The text of ${missing.name} that was applied is in no bundle`, database);
-  const migrations = sources.flatMap((one) =>
-    one === null ? [] : [{ name: one.name, sql: replayedText(one) }],
-  );
+  const migrations = sources.flatMap((one) => (one === null ? [] : [textToReplay(one, database)]));
   const live = parseTarget(database.url);
   const server: Target =
     database.scratchUrl === undefined ? live : { ...parseTarget(database.scratchUrl), schema: live.schema };
@@ -61,6 +60,16 @@ export async function replayed(request: ExpectedRequest): Promise<SchemaState> {
     if (!(error instanceof AppError) || error.code !== 'STATEMENT_FAILED') throw error;
     throw unknown(`The migrations do not run on an empty database (${error.message})`, database);
   }
+}
+
+function textToReplay(migration: Migration, database: DatabaseConfig): { name: string; sql: string } {
+  const { name } = migration;
+  const sql = replayedText(migration);
+  if (typeof sql === 'string') return { name, sql };
+  throw unknown(
+    `${name}, line ${sql.line}, changes in code what belongs to the whole server or to another one, and can be neither run again nor left out`,
+    database,
+  );
 }
 
 const unknown = (why: string, { name }: DatabaseConfig): AppError =>

@@ -6,8 +6,9 @@ import { textOf } from '../migrations/plan-migration.ts';
 import type { Bundle, Migration } from '../migrations/read.ts';
 import { type ProvenMigration, proveMigrations } from '../rollback/prove.ts';
 import { writtenRollback } from '../rollback/sources.ts';
+import { loadParser } from '../sql/parse.ts';
 import { firstBeyond, scratchServer } from './rehearse.ts';
-import { sourceOf } from './rollback-sources.ts';
+import { replayedText, sourceOf } from './rollback-sources.ts';
 import { provenWayBack, storeWayBack, type WayBack } from './way-back.ts';
 
 export interface WaysBackRequest {
@@ -20,6 +21,10 @@ export interface WaysBackRequest {
   readonly applied: readonly HistoryRow[];
   /** Where the migrations' texts are; null where there are none. */
   readonly bundle: Bundle | null;
+  /** What is in the tables while they are tried; generated rows where it is not given. */
+  readonly tables?: 'none' | 'generated';
+  /** Called with each as soon as it has been tried. */
+  readonly tried?: (way: WayBack) => void;
   readonly signal: AbortSignal;
 }
 
@@ -73,21 +78,26 @@ export async function tryNow(
   const newest = applied.indexOf(rows[0] as HistoryRow);
   const forth = applied.slice(Math.max(0, newest)).toReversed();
   const sources = forth.map((row) => sourceOf(bundle, row));
-  const migrations = sources.filter((source) => source !== null);
-  const obstacle = obstacleTo(forth, sources);
   if (first === undefined) return tried;
+  await loadParser();
+  const before = sources.slice(0, forth.indexOf(first)).filter((source) => source !== null);
+  const proved = sources.slice(forth.indexOf(first)).filter((source) => source !== null);
+  const obstacle = obstacleTo(forth, sources) ?? firstBeyond(proved)?.reason ?? notReplayed(before);
   if (obstacle !== null) return new Map(open.map((row) => [row.name, untried(request, row, [obstacle])]));
   const by = { database: database.name, jobId, deploymentId: null };
   try {
     const proofs = proveMigrations({
       server: await scratchServer(database),
       from: 'empty',
-      rows: 'generated',
-      migrations: migrations.map((one) => ({
-        name: one.name,
-        sql: textOf(one),
-        files: one.files ?? new Map(),
-      })),
+      rows: request.tables ?? 'generated',
+      migrations: [
+        // They are only gone through again, on a server that has their roles.
+        ...before.flatMap((one) => {
+          const sql = replayedText(one);
+          return typeof sql === 'string' ? [{ name: one.name, sql, files: new Map() }] : [];
+        }),
+        ...proved.map((one) => ({ name: one.name, sql: textOf(one), files: one.files ?? new Map() })),
+      ],
       since: first.name,
       jobId,
       signal,
@@ -104,6 +114,7 @@ export async function tryNow(
       const way = wayOf(request, row, proof);
       tried.set(row.name, way);
       await storeWayBack(control, way, by);
+      request.tried?.(way);
     }
   } catch (error) {
     signal.throwIfAborted();
@@ -122,7 +133,15 @@ function obstacleTo(forth: readonly HistoryRow[], sources: readonly (Migration |
   const missing = forth.find((_, index) => sources[index] === null);
   if (missing !== undefined)
     return `It stands on ${missing.name}, whose applied text is in no bundle: neither the configured directory nor an upload that was deployed has it.`;
-  return firstBeyond(sources.filter((source) => source !== null))?.reason ?? null;
+  return null;
+}
+
+/** The first of them that can be neither run again nor left out. */
+function notReplayed(before: readonly Migration[]): string | null {
+  const found = before.find((one) => typeof replayedText(one) !== 'string');
+  return found === undefined
+    ? null
+    : `It stands on ${found.name}, which changes in code what belongs to the whole server, and is not run again.`;
 }
 
 function wayOf(request: WaysBackRequest, row: HistoryRow, proof: ProvenMigration): WayBack {

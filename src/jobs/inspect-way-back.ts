@@ -1,10 +1,9 @@
 import { AppError } from '../errors.ts';
-import { writtenRollback } from '../rollback/sources.ts';
 import { loadBundle } from './bundles.ts';
 import { databaseOf } from './databases.ts';
 import type { InspectDependencies } from './inspect.ts';
 import { look } from './survey.ts';
-import { newestWayBack, type WayBack } from './way-back.ts';
+import { asItStands, newestWayBack, type WayBack } from './way-back.ts';
 
 export interface InspectedWayBack extends WayBack {
   readonly testedAt: Date | null;
@@ -28,23 +27,16 @@ export async function inspectWayBack(
   if (found === undefined)
     throw new AppError('MIGRATION_NOT_FOUND', `${name} has no migration "${migration}".`, { migration });
   const files = bundle.migrations.find((one) => one.name === migration)?.files ?? new Map();
-  const written = writtenRollback(files);
   const checksum = found.row?.checksum ?? found.checksum ?? '';
   const newest = await newestWayBack(deps.control, name, { migration, checksum });
-  // What was tried is no longer what is written.
-  if (newest !== null && (written === null || newest.sql === written.sql)) {
-    const { createdAt: testedAt, ...way } = newest;
-    return { ...way, testedAt };
-  }
-  if (written === null)
+  const way = asItStands(newest, { name: migration, checksum, files });
+  if (way === null)
     throw new AppError(
       'WAY_BACK_NOT_FOUND',
       `Nobody has written a rollback.sql for ${migration}, and none was generated so far. POST /api/rollback-tests {"database": "${name}", "migrations": ["${migration}"]} generates and tries one.`,
       { migration },
     );
-  return {
-    ...{ migration, checksum, source: written.source, sql: written.sql, outcome: 'notRehearsed' },
-    ...{ provenOn: null, reasons: ['Nobody has tried it as it stands.'], compared: null },
-    ...{ testedAt: null, jobId: null, deploymentId: null },
-  };
+  if (newest === null || way !== newest) return { ...way, testedAt: null, jobId: null, deploymentId: null };
+  const { createdAt: testedAt, ...tried } = newest;
+  return { ...tried, testedAt };
 }

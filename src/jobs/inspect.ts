@@ -9,6 +9,7 @@ import type { Plan } from '../migrations/plan.ts';
 import type { Analyst } from './analyst.ts';
 import { databaseOf } from './databases.ts';
 import { type Survey, survey } from './survey.ts';
+import { newestWaysBack, type WayBack } from './way-back.ts';
 
 export interface InspectDependencies {
   readonly config: Config;
@@ -101,18 +102,20 @@ export async function planDatabase(
   name: string,
   options: { bundleId?: string | undefined; allow?: readonly Allowance[]; requestedBy: string },
 ): Promise<StoredPlan> {
-  const { plan }: Survey = await survey({
+  const { plan, bundle }: Survey = await survey({
     ...deps,
     database: databaseOf(deps.config, name),
     ...options,
   });
+  const known = await newestWaysBack(deps.control, name, plan.migrations, bundle);
+  const migrations = plan.migrations.map((one) => ({ ...one, wayBack: proofOf(known.get(one.name)) }));
   const stored = await deps.control.prisma.plan.create({
     data: {
       id: newId(),
       database: name,
       bundleId: options.bundleId ?? null,
       fingerprint: plan.fingerprint,
-      body: toJson(plan),
+      body: toJson({ ...plan, migrations }),
       requestedBy: options.requestedBy,
     },
   });
@@ -124,3 +127,10 @@ export async function planDatabase(
     plan,
   };
 }
+
+const proofOf = (
+  way: WayBack | undefined,
+): Pick<WayBack, 'source' | 'outcome' | 'provenOn' | 'reasons'> | null =>
+  way === undefined
+    ? null
+    : { source: way.source, outcome: way.outcome, provenOn: way.provenOn, reasons: way.reasons };

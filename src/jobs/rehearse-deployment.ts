@@ -1,5 +1,8 @@
 import type { DatabaseConfig } from '../config.ts';
+import type { Control } from '../db/control/control.ts';
 import { allow, type Fault, refuseFaults } from '../migrations/fault.ts';
+import type { PlannedMigration } from '../migrations/plan.ts';
+import type { Bundle } from '../migrations/read.ts';
 import { appliedRows } from './choose-rollback.ts';
 import type { JobContext, Progress } from './define-job.ts';
 import type { DeploymentDraft } from './deployment-draft.ts';
@@ -8,7 +11,7 @@ import { keepExpected, normalised } from './expected-schema.ts';
 import type { DeploymentPayload } from './kinds/deployment.ts';
 import { rehearse } from './rehearse.ts';
 import type { Survey } from './survey.ts';
-import { storeWayBack, type WayBack, waysBackOf } from './way-back.ts';
+import { newestWaysBack, storeWayBack, type WayBack } from './way-back.ts';
 
 type Context = Pick<JobContext<DeploymentPayload>, 'job' | 'deps' | 'signal' | 'note'>;
 
@@ -32,7 +35,19 @@ export async function rehearseDeployment(
   }
   // What is half applied was rehearsed before it was begun; now the copy would have half of it already.
   if (draft.earlier().length > 0 || plan.migrations.some(({ resumes }) => resumes !== null)) {
-    draft.rehearsed(await waysBackOf(deps.control, job.id));
+    const all = [...draft.earlier(), ...plan.migrations];
+    const ways = await rehearsedBefore(deps.control, database.name, all, bundle);
+    draft.rehearsed(ways);
+    // What this deployment has begun was decided then.
+    const decided = new Set([
+      ...(draft.begun?.migrations ?? []).map(({ name }) => name),
+      ...plan.migrations.flatMap(({ name, resumes }) => (resumes === null ? [] : [name])),
+    ]);
+    refuse(
+      ways.filter(({ migration }) => !decided.has(migration)),
+      rehearsal,
+      draft,
+    );
     return;
   }
   const names = plan.migrations.map(({ name }) => name);
@@ -44,8 +59,12 @@ export async function rehearseDeployment(
   const applied = appliedRows(history.rows).toReversed();
   const expected = { ...deps, database, jobId: job.id, signal, serverVersion, applied };
   let drift: readonly Fault[] = [];
-  let done = 0;
-  progress({ done, total: names.length, unit: 'migrations' });
+  const told = new Set<string>();
+  const tell = (way: WayBack): void => {
+    told.add(way.migration);
+    note(`${way.migration}: ${inWords(way)}`, { migration: way.migration, outcome: way.outcome });
+  };
+  progress({ done: 0, total: names.length, unit: 'migrations' });
   const ways = await rehearse({
     config: deps.config,
     database,
@@ -66,9 +85,8 @@ export async function rehearseDeployment(
       await keepExpected({ ...expected, applied: [...applied, ...migrations] }, fingerprint);
     },
     async tried(way) {
-      done += 1;
-      progress({ done, total: names.length, unit: 'migrations' });
-      note(`${way.migration}: ${inWords(way)}`, { migration: way.migration, outcome: way.outcome });
+      tell(way);
+      progress({ done: told.size, total: names.length, unit: 'migrations' });
       await storeWayBack(deps.control, way, {
         database: database.name,
         jobId: job.id,
@@ -76,14 +94,39 @@ export async function rehearseDeployment(
       });
     },
   });
-  for (const way of ways.filter(({ outcome }) => outcome === 'notRehearsed'))
-    note(`${way.migration}: ${inWords(way)}`, { migration: way.migration, outcome: way.outcome });
+  for (const way of ways) if (!told.has(way.migration)) tell(way);
   draft.rehearsed(ways);
+  refuse(ways, rehearsal, draft);
+}
+
+function refuse(
+  ways: readonly WayBack[],
+  rehearsal: 'required' | 'preferred',
+  { allowances }: DeploymentDraft,
+): void {
   refuseFaults(
     allow(
       ways.flatMap((way) => faultOf(way, rehearsal)),
-      draft.allowances,
+      allowances,
     ),
+  );
+}
+
+/** What earlier rehearsals of these texts have come to. */
+async function rehearsedBefore(
+  control: Control,
+  database: string,
+  migrations: readonly Pick<PlannedMigration, 'name' | 'checksum'>[],
+  bundle: Bundle,
+): Promise<WayBack[]> {
+  const known = await newestWaysBack(control, database, migrations, bundle);
+  return migrations.map(
+    ({ name, checksum }) =>
+      known.get(name) ?? {
+        ...{ migration: name, checksum, source: 'generated', sql: '', outcome: 'notRehearsed' },
+        ...{ provenOn: null, compared: null },
+        reasons: ['A migration is half applied: a copy of the live schema would have half of it already.'],
+      },
   );
 }
 

@@ -129,6 +129,11 @@ function wayOf(migration: Migration, proof: ProvenMigration): WayBack {
       migration,
       `It does not run in the scratch database, which is not all that the live one is (${lacking.join('; ')}): ${proof.reasons.join(' ')}`,
     );
+  if (proof.outcome === 'failed' && proof.wantsRows)
+    return notRehearsed(
+      migration,
+      `It does not run without rows that the scratch database does not have, or not at all; on a copy of all rows (\`full\`) it can be tried: ${proof.reasons.join(' ')}`,
+    );
   return {
     migration: migration.name,
     checksum: migration.checksum,

@@ -7,6 +7,7 @@ import { textOf } from '../migrations/plan-migration.ts';
 import { type Bundle, type Migration, readDirectory } from '../migrations/read.ts';
 import { withinDatabase } from '../sql/cluster-wide.ts';
 import { SyntaxFault } from '../sql/parse.ts';
+import type { Statement } from '../sql/split.ts';
 import { readStored } from './bundles.ts';
 
 /** How far back the bundles of deployments are looked through. */
@@ -62,8 +63,9 @@ async function unlessUnreadable(reading: Promise<Bundle>): Promise<Bundle | null
 /**
  * What is run again in a scratch database of a server on which it ran before: what belongs to the whole server is there
  * already, and is not touched.
+ * @returns the statement instead that can be neither run again nor left out
  */
-export function replayedText(migration: Migration): string {
+export function replayedText(migration: Migration): string | Statement {
   const text = textOf(migration);
   try {
     return withinDatabase(text);

@@ -6,7 +6,7 @@ import type { Bundle } from '../migrations/read.ts';
 import { loadBundle } from './bundles.ts';
 import { appliedRows } from './choose-rollback.ts';
 import { databaseOf } from './databases.ts';
-import type { JobContext } from './define-job.ts';
+import type { JobContext, Progress } from './define-job.ts';
 import { tryNow } from './find-ways-back.ts';
 import type { RollbackTestPayload } from './kinds/rollback-test.ts';
 import { rehearse } from './rehearse.ts';
@@ -31,8 +31,10 @@ export async function runRollbackTest(context: Context): Promise<RollbackTestRes
   const { job, payload, deps, step } = context;
   const database = databaseOf(deps.config, job.database);
   const bundle = await step('load', () => loadBundle(deps.control, database, payload.bundle));
-  const ways = await step('rehearse', () => test(context, database, bundle));
-  const migrations = ways.map(({ sql: _, compared: __, ...outcome }) => outcome);
+  const ways = await step('rehearse', (progress) => test(context, database, bundle, progress));
+  const migrations = ways.map(({ migration, checksum, source, outcome, provenOn, reasons }) => ({
+    ...{ migration, checksum, source, outcome, provenOn, reasons },
+  }));
   await deps.control.prisma.rollbackTest.update({
     where: { jobId: job.id },
     data: { outcome: toJson({ migrations: ways }) },
@@ -45,6 +47,7 @@ async function test(
   { job, payload, deps, signal, note }: Context,
   database: DatabaseConfig,
   bundle: Bundle,
+  progress: Progress,
 ): Promise<WayBack[]> {
   const { history, comparison } = await look(database, bundle);
   const pending = comparison.migrations.filter(isPending).map(({ name }) => name);
@@ -63,14 +66,24 @@ async function test(
     .slice(0, last + 1)
     .flatMap((name) => bundle.migrations.find((one) => one.name === name) ?? []);
   const by = { database: database.name, jobId: job.id, deploymentId: null };
-  const tried = async (way: WayBack): Promise<void> => {
+  const open = rows.filter(({ name }) => wanted.includes(name));
+  const total = ahead.length + open.length;
+  const told = new Set<string>();
+  const tell = (way: WayBack): void => {
+    told.add(way.migration);
     note(`${way.migration}: ${way.outcome}`, { migration: way.migration, outcome: way.outcome });
+    progress({ done: told.size, total, unit: 'migrations' });
+  };
+  progress({ done: 0, total, unit: 'migrations' });
+  const tried = async (way: WayBack): Promise<void> => {
+    tell(way);
     if (wanted.includes(way.migration)) await storeWayBack(deps.control, way, by);
   };
   const request = { config: deps.config, database, jobId: job.id, rows: payload.rows, signal };
   const coming = ahead.length === 0 ? [] : await rehearse({ ...request, migrations: ahead, tried });
-  const open = rows.filter(({ name }) => wanted.includes(name));
   const first = open[0];
+  if (first !== undefined && (payload.rows === 'sample' || payload.rows === 'full'))
+    note('What is applied is tried with generated rows: those of the database are past it.');
   const back =
     first === undefined
       ? new Map<string, WayBack>()
@@ -82,6 +95,8 @@ async function test(
             rows: rows.slice(rows.indexOf(first)),
             applied: rows,
             bundle,
+            tables: payload.rows === 'none' ? 'none' : 'generated',
+            tried: tell,
             signal,
           },
           open,
@@ -95,7 +110,9 @@ async function test(
         ...{ provenOn: null, reasons, compared: null },
       };
     });
-  return [...back.values(), ...untold, ...coming.filter(({ migration }) => wanted.includes(migration))];
+  const ways = [...back.values(), ...untold, ...coming.filter(({ migration }) => wanted.includes(migration))];
+  for (const way of ways) if (!told.has(way.migration)) tell(way);
+  return ways;
 }
 
 /** A gate is to fail where something is not proven. */

@@ -4,6 +4,8 @@ import type { Control } from '../db/control/control.ts';
 import type { WayBack as Row } from '../db/control/generated/client.ts';
 import { toJson } from '../db/control/job-rows.ts';
 import type { HistoryRow } from '../migrations/history.ts';
+import type { Bundle, Migration } from '../migrations/read.ts';
+import { writtenRollback } from '../rollback/sources.ts';
 
 /** `proven`, or why it may not be used as it is; `notRehearsed`: nobody tried it, or could. */
 export type WayBackOutcome = 'proven' | 'refused' | 'wrong' | 'failed' | 'notRehearsed';
@@ -36,9 +38,39 @@ export async function storeWayBack(
   });
 }
 
-/** What a job came to, in the order in which it tried. */
-export async function waysBackOf({ prisma }: Control, jobId: string): Promise<WayBack[]> {
-  return (await prisma.wayBack.findMany({ where: { jobId }, orderBy: { id: 'asc' } })).map(wayBackOf);
+/** What is known of each migration's way back as it stands in the bundle, by the migrations' names. */
+export async function newestWaysBack(
+  { prisma }: Control,
+  database: string,
+  migrations: readonly { readonly name: string; readonly checksum: string }[],
+  bundle: Bundle,
+): Promise<ReadonlyMap<string, WayBack>> {
+  const rows = await prisma.wayBack.findMany({
+    where: { database, migration: { in: migrations.map(({ name }) => name) } },
+    orderBy: { id: 'asc' },
+  });
+  return new Map(
+    migrations.flatMap(({ name, checksum }) => {
+      const newest = rows.findLast((row) => row.migration === name && row.checksum === checksum);
+      const files = bundle.migrations.find((one) => one.name === name)?.files ?? new Map();
+      const way = asItStands(newest === undefined ? null : wayBackOf(newest), { name, checksum, files });
+      return way === null ? [] : [[name, way] as const];
+    }),
+  );
+}
+
+/** What is known of a migration's way back, as it stands beside it now; null where nothing is. */
+export function asItStands<Known extends WayBack>(
+  known: Known | null,
+  { name, checksum, files = new Map() }: Pick<Migration, 'name' | 'checksum' | 'files'>,
+): Known | WayBack | null {
+  const written = writtenRollback(files);
+  // What was tried may be no longer what is written.
+  if (written === null || known?.sql === written.sql) return known;
+  return {
+    ...{ migration: name, checksum, source: written.source, sql: written.sql, outcome: 'notRehearsed' },
+    ...{ provenOn: null, reasons: ['Nobody has tried it as it stands.'], compared: null },
+  };
 }
 
 /** The newest of a migration's text, whatever came of it, and when and by which job it was tried. */

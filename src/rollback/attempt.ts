@@ -1,4 +1,5 @@
 /** One migration: forth, back, forth again. */
+import { sqlstateOf } from '../db/errors.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
 import { readContent, type TableName } from '../schema/content.ts';
@@ -28,6 +29,12 @@ export interface Attempted {
   readonly after: SchemaState | null;
 }
 
+/**
+ * What a migration that looks for rows fails with where they are not: a reference to one, a value taken from one, RAISE and
+ * ASSERT, SELECT INTO STRICT, a share of none.
+ */
+const forRows: ReadonlySet<string> = new Set(['23502', '23503', 'P0001', 'P0002', 'P0004', '22012']);
+
 /** Leaves the migration applied, unless the outcome is `failed` or `wrong`. */
 export async function attempt(input: AttemptInput): Promise<Attempted> {
   const { trial, tables, migration, before, on, leftOut } = input;
@@ -35,10 +42,19 @@ export async function attempt(input: AttemptInput): Promise<Attempted> {
   const identitiesBefore = await readIdentities(session);
   const rows = await contents(session, tables);
   const compared = { tables: rows.size, rows: rowsIn(rows), leftOut };
-  const base = { name: migration.name, source: 'generated' as const, sql: '', on, compared };
+  const base = {
+    ...{ name: migration.name, source: 'generated' as const, sql: '', on, compared },
+    wantsRows: false,
+  };
   const forth = await tried(() => trial.forth([migration], true));
   if ('failed' in forth)
-    return { proven: { ...base, outcome: 'failed', reasons: [forth.failed] }, after: null };
+    return {
+      proven: {
+        ...{ ...base, outcome: 'failed', reasons: [forth.failed] },
+        wantsRows: on !== 'full' && forRows.has(forth.sqlstate ?? ''),
+      },
+      after: null,
+    };
   const after = await readStateIn(session);
   const { source, sql, refusals } =
     writtenRollback(migration.files) ??
@@ -92,12 +108,12 @@ const contents = async (session: Session, tables: readonly TableName[]): Promise
 
 async function tried<T>(
   work: () => Promise<T>,
-): Promise<{ readonly value: T } | { readonly failed: string }> {
+): Promise<{ readonly value: T } | { readonly failed: string; readonly sqlstate: string | undefined }> {
   try {
     return { value: await work() };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return { failed: error.message };
+    return { failed: error.message, sqlstate: sqlstateOf(error) };
   }
 }
 

@@ -30,6 +30,8 @@ export interface ProvenMigration {
   readonly sql: string;
   /** Why it was refused, what differs, or why the migration failed. */
   readonly reasons: readonly string[];
+  /** Of one that failed: whether it may run where the rows of the live database are, which were not all there. */
+  readonly wantsRows: boolean;
   /** What it was tried on. */
   readonly on: ProvenOn;
   readonly compared: Compared;
@@ -154,6 +156,7 @@ class Prover {
         source: 'generated',
         sql: '',
         reasons: [message],
+        wantsRows: false,
         on: 'schema',
         compared,
       };

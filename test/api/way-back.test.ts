@@ -12,8 +12,9 @@ const back = 'drop table users;';
 
 let api: TestApi;
 let target: TestDatabase;
+let migrations: string;
 beforeAll(async () => {
-  const migrations = mkdtempSync(path.join(inject('runFolder'), 'way-back-'));
+  migrations = mkdtempSync(path.join(inject('runFolder'), 'way-back-'));
   writeFileSync(path.join(migrations, 'migration_lock.toml'), 'provider = "postgresql"\n');
   for (const [name, text] of Object.entries(sql)) {
     mkdirSync(path.join(migrations, name));
@@ -59,6 +60,30 @@ describe('the way back of a migration', () => {
       compared: { rows: 20 },
       jobId,
     });
+  });
+
+  test('is shown in plans, with what is known of it', async () => {
+    const { body } = (await api.post('/api/plans', { database: 'orders' })).json();
+    expect(body.migrations).toMatchObject([
+      {
+        name: '1_users',
+        wayBack: { source: 'rollback.sql', outcome: 'proven', provenOn: 'generated rows', reasons: [] },
+      },
+      { name: '2_orders', wayBack: null },
+    ]);
+  });
+
+  test('is not the one that was proven when its text is another one', async () => {
+    const file = path.join(migrations, '1_users', 'rollback.sql');
+    writeFileSync(file, 'drop table if exists users;');
+    try {
+      const untried = { outcome: 'notRehearsed', reasons: [expect.stringContaining('Nobody has tried it')] };
+      expect((await api.get(`${url}/1_users/rollback`)).json()).toMatchObject({ ...untried, testedAt: null });
+      const { body } = (await api.post('/api/plans', { database: 'orders' })).json();
+      expect(body.migrations[0].wayBack).toMatchObject(untried);
+    } finally {
+      writeFileSync(file, back);
+    }
   });
 
   test('can be had as a file for the repository', async () => {

@@ -6,8 +6,10 @@ import { parseTarget } from '../../src/db/target.ts';
 import type { Drift } from '../../src/jobs/drift.ts';
 import { driftCheck } from '../../src/jobs/kinds/drift-check.ts';
 import { type RunningWorker, startWorker } from '../../src/jobs/worker.ts';
+import { readDirectory } from '../../src/migrations/read.ts';
 import { type DeployPlace, openDeployPlace } from '../acceptance/deploy-place.ts';
 import { rowsOf } from '../migrations/deploy.ts';
+import { prismaEngine } from '../migrations/prisma-engine.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 const quick = { heartbeatMs: 200, staleMs: 5_000, repairMs: 200 };
@@ -53,7 +55,7 @@ const first = {
     "create type mood as enum ('sad', 'glad'); create table users (id int primary key, name text, mood mood check (mood in ('sad', 'glad')));",
 };
 
-describe('drift', () => {
+describe('drift', { timeout: 120_000 }, () => {
   test('is what somebody changed by hand; there is SQL for both directions', async () => {
     await open(target.url);
     place.write(first);
@@ -67,6 +69,26 @@ describe('drift', () => {
     expect(drift.toDatabase.sql).toMatch(/ADD COLUMN/i);
     // Both do what they say.
     await place.query(drift.toMigrations.sql);
+    expect(await check()).toMatchObject({ drifted: false });
+  });
+
+  test('is what `prisma db push` has made', async () => {
+    await open(target.url);
+    const model =
+      'datasource db {\n  provider = "postgresql"\n}\nmodel users {\n  id Int @id\n  name String\n';
+    const engine = prismaEngine(target.url);
+    place.write({ '1_users': await engine.createSql(`${model}}`) });
+    expect(await deploy()).toMatchObject({ state: 'succeeded' });
+    // Its own command can be had only with its engine's binary: this is what it runs.
+    await place.query(await engine.createSql(`${model}  email String? @unique\n}`, `${model}}`));
+    const drift = await check();
+    expect(drift).toMatchObject({ drifted: true });
+    expect(drift.differences.join('\n')).toMatch(/column public\.users\.email: not there → text/);
+    place.write({ '2_more': 'create table more (id int primary key);' });
+    expect(await deploy()).toMatchObject({ state: 'failed', error: { code: 'SCHEMA_DRIFTED' } });
+    // The other direction: what was pushed becomes a migration, recorded as applied.
+    place.write({ '2_more': '', '1_z_pushed': drift.toDatabase.sql });
+    await engine.resolveApplied(await readDirectory(place.migrations), '1_z_pushed');
     expect(await check()).toMatchObject({ drifted: false });
   });
 
@@ -133,6 +155,22 @@ describe('drift', () => {
       await restored.drop();
       await open(target.url);
     }
+  });
+
+  test.each([
+    "create function f() returns void language plpgsql as $$ begin perform dblink_exec('x', 'y'); end $$;",
+    'do $$ begin if false then create role nobody; end if; create table by_code (id int primary key); end $$;',
+  ])('is not known, and stops nothing, where a replay would change the whole server: %s', async (sql) => {
+    await open(target.url);
+    place.write({ '1_beyond': sql });
+    expect(await deploy()).toMatchObject({ state: 'succeeded' });
+    place.write({ '2_more': 'create table more (id int primary key);' });
+    expect(await deploy()).toMatchObject({ state: 'succeeded', error: null });
+    const job = await place.finished(await place.ask(driftCheck, {}));
+    expect(job).toMatchObject({
+      state: 'failed',
+      error: { code: 'DRIFT_UNKNOWN', detail: expect.stringContaining('1_beyond, line 1') as string },
+    });
   });
 
   test('is not known where a migration that was applied is not there any more', async () => {

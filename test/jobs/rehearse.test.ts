@@ -4,7 +4,13 @@ import { cancelJob } from '../../src/jobs/jobs.ts';
 import { type RunningWorker, startWorker } from '../../src/jobs/worker.ts';
 import { type DeployPlace, openDeployPlace } from '../acceptance/deploy-place.ts';
 import { rowsOf } from '../migrations/deploy.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import {
+  availableMajors,
+  createDatabase,
+  startServer,
+  type TestDatabase,
+  type TestServer,
+} from '../support/postgres.ts';
 import { waitFor } from '../support/wait.ts';
 
 const quick = { heartbeatMs: 200, staleMs: 1_500, repairMs: 200, sweepMs: 300 };
@@ -42,11 +48,10 @@ const scratches = (jobId: string) =>
     `select datname from pg_database where datname like 'switchback_scratch_${jobId.replaceAll('-', '')}%'`,
   );
 
-describe('a deployment is rehearsed', () => {
+describe('a deployment is rehearsed', { timeout: 120_000 }, () => {
   test('on a copy of the live schema; the way back is kept with it', async () => {
-    await open();
+    await open({ allow: [{ code: 'SCHEMA_DRIFTED', reason: 'what is there came from no migration' }] });
     await start();
-    // What is there already came from nowhere that a migration knows of.
     await place.query('create table legacy (id int primary key, note text not null)');
     place.write({ '1_name': 'alter table legacy add column name text; create index on legacy (name);' });
     await place.query(
@@ -124,6 +129,94 @@ describe('a deployment is rehearsed', () => {
     }
   });
 
+  test('nor what a database has beside its schema: the live one is left as it is', async () => {
+    await open();
+    await start();
+    const grants = 'select datacl from pg_database where datname = current_database()';
+    const before = await place.query(grants);
+    const name = new URL(target.url).pathname.slice(1);
+    place.write({
+      '1_grants': `revoke connect on database ${name} from public; insert into nowhere values (1);`,
+    });
+    const job = await deploy();
+    expect(job).toMatchObject({ state: 'failed', step: 'apply' });
+    expect(await reportOf(job.id)).toMatchObject({ migrations: [{ wayBack: { outcome: 'notRehearsed' } }] });
+    expect(await place.query(grants)).toEqual(before);
+  });
+
+  const seed = {
+    '1_roles':
+      'create table roles (id int primary key); create table members (id int primary key, role int not null references roles);',
+    '2_seed': 'insert into members values (1, 1);',
+  };
+  const withRole = async (): Promise<void> => {
+    await start();
+    place.write({ '1_roles': seed['1_roles'] });
+    await deploy();
+    await place.query('insert into roles values (1)');
+    place.write(seed);
+  };
+
+  test('what needs rows of the live database is not stopped for want of them', async () => {
+    await open();
+    await withRole();
+    const job = await deploy();
+    expect(job).toMatchObject({ state: 'succeeded' });
+    expect(await reportOf(job.id)).toMatchObject({
+      migrations: [
+        { wayBack: { outcome: 'notRehearsed', reasons: [expect.stringContaining('23503') as string] } },
+      ],
+    });
+  });
+
+  test('and is tried where these are copied', async () => {
+    await open({ rehearsal: 'required', rehearsalRows: 'full' });
+    await withRole();
+    place.write({ '3_none': 'insert into members values (2, 7);' });
+    const job = await deploy();
+    expect(job).toMatchObject({
+      state: 'failed',
+      error: { code: 'REHEARSAL_FAILED', details: { migration: '3_none' } },
+    });
+    expect(await place.query('select id from members')).toEqual([]);
+  });
+
+  test('what comes behind a half-applied one was not rehearsed, and is not said to have been', async () => {
+    await open({ rehearsal: 'required' });
+    place.write({
+      // In the rehearsal it does not wait.
+      '1_t':
+        "create table t (n int);\ncreate index concurrently t_n on t (n);\nselect pg_sleep(60) where current_database() not like 'switchback%';",
+    });
+    await place.rehearsed('1_t', 'drop table t;');
+    const child = await place.startWorkerProcess();
+    const killed = await place.deploy();
+    await place.running('pg_sleep(60)');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const gone = `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`;
+    await place.query(gone);
+    // Nobody takes the job over: a new one finds what it has left.
+    await place.switchback.deps.control.prisma.job.update({
+      where: { id: killed },
+      data: { state: 'failed' },
+    });
+    place.write({ '2_more': 'create table more (id int);' });
+    await start();
+    const job = await deploy();
+    expect(job).toMatchObject({
+      state: 'failed',
+      error: { code: 'ROLLBACK_NOT_PROVEN', details: { migration: '2_more' } },
+    });
+    expect(await reportOf(job.id)).toMatchObject({
+      testing: 'Rehearsed in a scratch database: the way back of 1 of 2 migration(s) is proven.',
+      migrations: [
+        { wayBack: { outcome: 'proven' } },
+        { wayBack: { outcome: 'notRehearsed', reasons: [expect.stringContaining('half') as string] } },
+      ],
+    });
+  });
+
   test('a role that may not create databases deploys unrehearsed, unless that is required', async () => {
     const role = `weak_${target.url.slice(-12)}`;
     await rowsOf(target.url, `create role ${role} login password 'weak'`);
@@ -175,7 +268,7 @@ describe('a deployment is rehearsed', () => {
 
   test('a worker that is killed in it leaves nothing for long', async () => {
     await open();
-    place.write({ '1_slow': 'create table t (id int); select pg_sleep(3);' });
+    place.write({ '1_slow': 'create table t (id int); select pg_sleep(1);' });
     const child = await place.startWorkerProcess();
     const jobId = await place.deploy();
     await waitFor(async () => (await scratches(jobId)).length > 0, { what: 'a scratch database' });
@@ -184,5 +277,55 @@ describe('a deployment is rehearsed', () => {
     await start();
     expect(await place.finished(jobId)).toMatchObject({ state: 'succeeded' });
     await waitFor(async () => (await scratches(jobId)).length === 0, { what: 'the sweep' });
+  });
+});
+
+describe('a server for scratch databases', { timeout: 120_000 }, () => {
+  const files = { '1_t': 'create table t (id int primary key);' };
+  const on = async (server: TestServer): Promise<void> => {
+    await open({ rehearsal: 'required' }, { scratchUrl: server.url() });
+    place.write(files);
+    await start();
+  };
+  const scratchesMade = `select datname from pg_database where datname like 'switchback_scratch_%'`;
+
+  test('is used instead of the live one', async () => {
+    const server = await startServer(15);
+    try {
+      await on(server);
+      place.write({ '1_t': 'create table t (id int primary key); select pg_sleep(60);' });
+      const jobId = await place.deploy();
+      await waitFor(async () => (await rowsOf(server.url(), scratchesMade)).length === 1, {
+        what: 'a scratch database there',
+      });
+      expect(await scratches(jobId)).toEqual([]);
+      await cancelJob(place.switchback.deps.control, jobId, 'somebody');
+      await place.finished(jobId);
+      expect(await rowsOf(server.url(), scratchesMade)).toEqual([]);
+      place.write(files);
+      expect(await deploy()).toMatchObject({ state: 'succeeded' });
+    } finally {
+      await worker?.stop();
+      worker = undefined;
+      await server.stop();
+    }
+  });
+
+  test.runIf(availableMajors.includes(16))('of another major version proves nothing', async () => {
+    const server = await startServer(16);
+    try {
+      await on(server);
+      expect(await deploy()).toMatchObject({
+        state: 'failed',
+        error: {
+          code: 'ROLLBACK_NOT_PROVEN',
+          detail: expect.stringMatching(/is PostgreSQL 16, and .* is PostgreSQL 15/) as string,
+        },
+      });
+    } finally {
+      await worker?.stop();
+      worker = undefined;
+      await server.stop();
+    }
   });
 });

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readEvents } from '../../src/db/control/job-rows.ts';
 import { rollbackTest } from '../../src/jobs/kinds/rollback-test.ts';
 import { type RunningWorker, startWorker } from '../../src/jobs/worker.ts';
 import { type DeployPlace, openDeployPlace } from '../acceptance/deploy-place.ts';
@@ -44,10 +45,37 @@ test('what is applied is proven on what those before it make, when it is named',
     '2_email': 'alter table users add column email text;',
   });
   await place.finished(await place.deploy());
-  expect(await run({ migrations: ['1_users', '2_email'] })).toMatchObject({
+  const job = await run({ migrations: ['1_users', '2_email'] });
+  expect(job).toMatchObject({
     state: 'succeeded',
-    result: { proven: 2 },
+    result: { proven: 2, migrations: [{ provenOn: 'schema' }, { provenOn: 'schema' }] },
   });
+  const { prisma } = place.switchback.deps.control;
+  const events = await readEvents(prisma, job.id, 0, 1_000);
+  expect(events.filter(({ type }) => type === 'progress').at(-1)).toMatchObject({
+    body: { done: 2, total: 2, unit: 'migrations' },
+  });
+});
+
+test('a role that an earlier migration has made is in the way of nothing', async () => {
+  const role = `r_${target.name.slice(-12)}`;
+  place.write({
+    '1_role': `create role ${role};`,
+    '2_users': `create table users (id int primary key); grant select on users to ${role};`,
+  });
+  try {
+    await place.finished(await place.deploy());
+    expect(await run({ migrations: ['2_users'] })).toMatchObject({
+      state: 'succeeded',
+      result: { migrations: [{ migration: '2_users', outcome: 'proven' }] },
+    });
+    expect(await run({ migrations: ['1_role'] })).toMatchObject({
+      state: 'failed',
+      error: { detail: expect.stringContaining('1_role, line 1') as string },
+    });
+  } finally {
+    await place.query(`drop owned by ${role}; drop role ${role}`);
+  }
 });
 
 test('a way back that does not hold fails it, and says what differs', async () => {

@@ -22,8 +22,8 @@ export interface PrismaEngine {
   diagnose(bundle: Bundle): Promise<PrismaDiagnosis>;
   resolveApplied(bundle: Bundle, migration: string): Promise<void>;
   resolveRolledBack(migration: string): Promise<void>;
-  /** The SQL by which Prisma would make an empty database what a schema.prisma says. */
-  createSql(schema: string): Promise<string>;
+  /** The SQL by which Prisma makes an empty database, or one with an earlier schema.prisma, what a schema.prisma says. */
+  createSql(schema: string, earlier?: string): Promise<string>;
 }
 
 type EngineModule = typeof import('@prisma/schema-engine-wasm');
@@ -78,11 +78,11 @@ export function prismaEngine(url: string): PrismaEngine {
     async resolveRolledBack(migrationName) {
       await withEngine(url, (engine) => engine.markMigrationRolledBack({ migrationName }));
     },
-    async createSql(schema) {
+    async createSql(schema, earlier) {
       const { stdout } = await withEngine(url, (engine) =>
         engine.diff({
-          from: { tag: 'empty' },
-          to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: schema }] },
+          from: earlier === undefined ? { tag: 'empty' } : datamodel(earlier),
+          to: datamodel(schema),
           script: true,
           exitCode: null,
           filters,
@@ -92,6 +92,11 @@ export function prismaEngine(url: string): PrismaEngine {
     },
   };
 }
+
+const datamodel = (content: string) => ({
+  tag: 'schemaDatamodel' as const,
+  files: [{ path: 'schema.prisma', content }],
+});
 
 async function withEngine<T>(url: string, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
   loaded ??= load();

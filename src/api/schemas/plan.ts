@@ -6,6 +6,7 @@ import { allow, mode } from './deployment.ts';
 import { databaseName } from './job.ts';
 import { errorCode } from './problem.ts';
 import { bundleId } from './record.ts';
+import { provenOn, wayBackOutcome, wayBackSource } from './rollback-test.ts';
 
 export const fault = z
   .object({
@@ -61,6 +62,15 @@ export const plannedMigration = z
       })
       .nullish()
       .describe('How much of what it removes the vault will take in; null where it removes nothing'),
+    wayBack: z
+      .object({
+        source: wayBackSource,
+        outcome: wayBackOutcome,
+        provenOn,
+        reasons: z.array(z.string()).describe('Why it is not proven'),
+      })
+      .nullish()
+      .describe('What came of trying its way back so far; null where nobody has'),
   })
   .meta({ id: 'PlannedMigration' });
 

@@ -39,14 +39,18 @@ export const wayBackQuery = z.strictObject({
     .describe('`sql`: the text alone, to be put beside the migration as rollback.sql'),
 });
 
+export const wayBackSource = z.enum(['rollback.sql', 'down.sql', 'generated']);
+export const wayBackOutcome = z.enum(['proven', 'refused', 'wrong', 'failed', 'notRehearsed']);
+export const provenOn = z.enum(['schema', 'generated rows', 'sample', 'full']).nullable();
+
 export const wayBack = z
   .object({
     migration: z.string(),
     checksum: z.string(),
-    source: z.enum(['rollback.sql', 'down.sql', 'generated']),
+    source: wayBackSource,
     sql: z.string(),
-    outcome: z.enum(['proven', 'refused', 'wrong', 'failed', 'notRehearsed']),
-    provenOn: z.enum(['schema', 'generated rows', 'sample', 'full']).nullable(),
+    outcome: wayBackOutcome,
+    provenOn,
     reasons: z.array(z.string()).describe('Why it is not proven'),
     compared: z.unknown(),
     testedAt: z.date().nullable(),
