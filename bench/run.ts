@@ -1,6 +1,7 @@
 /** `npm run bench -- <name> …`: runs benchmarks, prints each figure with its reference; exit code 1 when a bound is missed. */
 import { cpus, totalmem } from 'node:os';
 import { analyse } from './analyse.ts';
+import { backfill } from './backfill.ts';
 import { backup } from './backup.ts';
 import type { Measurement } from './define-bench.ts';
 import { deploy200 } from './deploy-200.ts';
@@ -21,6 +22,7 @@ const benches = [
   analyse,
   vault,
   validate,
+  backfill,
   prove,
   transform,
 ] as const;

@@ -158,6 +158,16 @@ export const catalogue = define({
   TABLE_CHANGED: { category: 'conflict', title: 'A table was changed while it was read' },
   DATA_DIFFERS: { category: 'failed', title: 'Two tables do not hold the same rows' },
 
+  // Data migrations
+  TABLE_BUSY: { category: 'conflict', title: 'Another data migration works on the table' },
+  ROWS_AT_FAULT: { category: 'failed', title: 'More rows are at fault than are tolerated' },
+  DATA_MIGRATION_CHANGED: {
+    category: 'conflict',
+    title: 'The data migration is not the one that has begun',
+  },
+  DATA_MIGRATION_ENDED: { category: 'conflict', title: 'The data migration has ended' },
+  DATA_MIGRATION_NOT_FOUND: { category: 'not-found', title: 'There is no such data migration' },
+
   // Transforms
   TRANSFORM_NOT_FOUND: { category: 'unsafe', title: 'There is no such transform' },
   TRANSFORM_UNUSABLE: { category: 'unsafe', title: 'The module of a transform cannot be used' },

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { faultsOfErrorPage, generateAll } from '../scripts/generate.ts';
+import { createDataMigrationsSql } from '../src/data-migrations/schema.ts';
 import { catalogue } from '../src/errors.ts';
 import { createJournalSql } from '../src/migrations/journal.ts';
 import { createVaultSql } from '../src/vault/schema.ts';
@@ -274,5 +275,9 @@ describe('docs/operations.md', () => {
 
   it("gives the vault's SQL as it is run", async () => {
     expect(bare(await read('docs/operations.md'))).toContain(bare(createVaultSql));
+  });
+
+  it("gives the data migrations' SQL as it is run", async () => {
+    expect(bare(await read('docs/operations.md'))).toContain(bare(createDataMigrationsSql));
   });
 });

@@ -154,7 +154,7 @@ function faultOf(way: WayBack, rehearsal: 'required' | 'preferred'): Fault[] {
         code: 'REHEARSAL_FAILED',
         severity: 'stop',
         migration,
-        message: `${migration} does not run on a copy of the live schema: ${reasons.join(' ')} The database was not touched. Mend the migration; if it fails only for want of rows that the live database has, allow REHEARSAL_FAILED for it with a reason.`,
+        message: `${migration} does not run on a copy of the live schema: ${reasons.join(' ')} The database was not touched. Mend the migration; if it fails only for want of what the live database has, allow REHEARSAL_FAILED for it with a reason.`,
       },
     ];
   if (outcome === 'proven' || rehearsal === 'preferred') return [];

@@ -1,0 +1,8 @@
+import type { Kind } from '../define-kind.ts';
+import { archive } from './archive.ts';
+import { backfill } from './backfill.ts';
+import { copy } from './copy.ts';
+import { deletion } from './delete.ts';
+
+/** Every kind of data migration; adding one is one file and one line here. */
+export const kinds: readonly Kind[] = [backfill, copy, deletion, archive];
