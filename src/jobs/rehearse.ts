@@ -10,6 +10,7 @@ import { writtenRollback } from '../rollback/sources.ts';
 import { reachesBeyond } from '../sql/cluster-wide.ts';
 import { loadParser, SyntaxFault } from '../sql/parse.ts';
 import { type Statement, splitStatements } from '../sql/split.ts';
+import { outwardTriggers } from './outward-triggers.ts';
 import type { WayBack } from './way-back.ts';
 
 export interface RehearsalRequest {
@@ -54,6 +55,8 @@ async function tryAll(
   const live = parseTarget(database.url);
   try {
     const server = await scratchServer(database);
+    const outward = await outwardTriggers(live);
+    if (outward !== null) return outward;
     const proofs = proveMigrations({
       server,
       from: {

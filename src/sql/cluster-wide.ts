@@ -40,7 +40,7 @@ const sharedObjects: ReadonlySet<unknown> = new Set([
 
 /** In code it is looked for in the text: what it runs in the end only its execution shows. */
 const inCode =
-  /\b(create|alter|drop)\s+(role|user|group|database|tablespace|subscription|system|server)\b|\bgrant\s+[^;]*?\bto\b[^;]*\badmin\b|\b(grant|revoke)\b[^;]*\bon\s+(database|tablespace|parameter)\b/i;
+  /\b(create|alter|drop)\s+(role|user|group|database|tablespace|subscription|system|server)\b|\bgrant\s+[^;]*?\bto\b[^;]*\badmin\b|\b(grant|revoke)\b[^;]*\bon\s+(database|tablespace|parameter)\b|\bto\s+program\b/i;
 const code: ReadonlySet<string> = new Set(['DoStmt', 'CreateFunctionStmt', 'SelectStmt', 'CallStmt']);
 
 /** Functions that reach other servers, other sessions, the server's files or its settings. */
@@ -63,6 +63,9 @@ export const reachesBeyond = ({ kind, text, node }: Statement): boolean =>
   (code.has(kind) && inCode.test(text)) ||
   (callers.has(kind) && calls.test(text)) ||
   (kind === 'CopyStmt' && writesFile(node));
+
+/** The same of a function's body. */
+export const codeReachesBeyond = (text: string): boolean => inCode.test(text) || calls.test(text);
 
 const writesFile = ({ is_program: program, is_from: reads, filename }: Statement['node']): boolean =>
   program === true || (filename !== undefined && reads !== true);

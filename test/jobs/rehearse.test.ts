@@ -144,6 +144,33 @@ describe('a deployment is rehearsed', { timeout: 120_000 }, () => {
     expect(await place.query(grants)).toEqual(before);
   });
 
+  test('nor is anything, where a trigger of the live database would do so', async () => {
+    await open({ allow: [{ code: 'VAULT_CANNOT_KEEP', reason: 'the trigger removes nothing' }] });
+    await start();
+    const role = `tenant_${target.url.slice(-12)}`;
+    place.write({
+      '1_tenants': `create table tenants (name text primary key);
+        create function make_role() returns trigger language plpgsql as
+          $$ begin execute format('create role %I', new.name); return new; end $$;
+        create trigger of_its_own after insert on tenants for each row execute function make_role();`,
+    });
+    await deploy();
+    place.write({ '2_first': `insert into tenants values ('${role}');` });
+    try {
+      const job = await deploy();
+      expect(job).toMatchObject({ state: 'succeeded', error: null });
+      expect(await reportOf(job.id)).toMatchObject({
+        migrations: [
+          {
+            wayBack: { outcome: 'notRehearsed', reasons: [expect.stringContaining('of_its_own') as string] },
+          },
+        ],
+      });
+    } finally {
+      await place.query(`drop role if exists ${role}`);
+    }
+  });
+
   const seed = {
     '1_roles':
       'create table roles (id int primary key); create table members (id int primary key, role int not null references roles);',

@@ -32,6 +32,7 @@ describe('what reaches beyond its database', () => {
     "select pg_create_logical_replication_slot('s', 'pgoutput')",
     "copy t to program 'mail -s rows'",
     "copy t to '/srv/t.csv'",
+    "do $$ begin copy t to program 'mail -s rows'; end $$",
   ])('%s', (sql) => {
     expect(splitStatements(sql).map(reachesBeyond)).toEqual([true]);
   });
