@@ -35,7 +35,7 @@ export type ChangeSql = (rows: string) => Change;
 export interface Change {
   /** Parts of a WITH list that come before it: `" gone" as (…)`. Their names begin with a blank, as no table's does. */
   readonly with: readonly string[];
-  /** Changes the rows, with RETURNING: one row for each row that was changed. */
+  /** Changes the rows; what PostgreSQL counts for it are the rows that were changed. */
   readonly sql: string;
 }
 

@@ -11,7 +11,7 @@ import { estimateRows } from './ranges.ts';
 import { placesOf } from './run.ts';
 import { ensureDataMigrations } from './schema.ts';
 import { kindOf } from './spec.ts';
-import { runStatement, statementSql } from './statement-batch.ts';
+import { plannedSql, runStatement } from './statement-batch.ts';
 import { transferRows } from './transfer-batch.ts';
 import type { BatchDone, BatchRequest, OwnRange } from './window.ts';
 
@@ -137,7 +137,7 @@ const requestOf = (signal: AbortSignal): BatchRequest => ({ rows, tolerated: 0, 
 async function planOf(work: Work, session: Session, range: OwnRange, signal: AbortSignal): Promise<string[]> {
   if (work.how.by !== 'statement') return [];
   const { rows: lines } = await session.query<{ 'QUERY PLAN': string }>(
-    `explain (costs off) ${statementSql(work, work.how.change, range, requestOf(signal))}`,
+    `explain (costs off) ${plannedSql(work, work.how.change, range, requestOf(signal))}`,
   );
   return lines.map((line) => line['QUERY PLAN']);
 }

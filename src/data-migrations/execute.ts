@@ -7,6 +7,7 @@ import type { Work } from './define-kind.ts';
 import type { ThrottleLimits } from './define-signal.ts';
 import type { DataMigrationEvent, DataMigrationProgress } from './events.ts';
 import { Meter } from './meter.ts';
+import { pauseOr } from './patience.ts';
 import { openPlace } from './place.ts';
 import { RangePool } from './pool.ts';
 import { type Control, type DataMigrationRow, type RangeRow, readRanges, requireClaim } from './progress.ts';
@@ -29,6 +30,7 @@ export interface Execution {
 
 /** How often it is looked whether somebody has changed what may be changed. */
 const lookEveryMs = 1_000;
+const countAfterMs = 10_000;
 
 /**
  * @param main sessions that are free
@@ -124,7 +126,7 @@ class Crew {
     const counting =
       this.#row.total === null
         ? // Only for the display; what is wrong with the database the batches meet as well.
-          Promise.allSettled([countTotal(this.#execution, this.#work, this.#meter, this.#signal)])
+          Promise.allSettled([this.#countTotal()])
         : null;
     try {
       this.#hire();
@@ -139,6 +141,12 @@ class Crew {
     }
     this.#execution.signal.throwIfAborted();
     if (this.#failure !== null) throw toAppError(this.#failure);
+  }
+
+  /** A short run does without: it would count nearly as long as it runs. */
+  async #countTotal(): Promise<void> {
+    await pauseOr(countAfterMs, this.#signal);
+    await countTotal(this.#execution, this.#work, this.#meter, this.#signal);
   }
 
   /** As many workers as there may be. */

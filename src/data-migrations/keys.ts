@@ -118,9 +118,9 @@ export const aboveSql = (key: Key, relation: string, values: KeyValues): string 
 export const upToSql = (key: Key, relation: string, values: KeyValues): string =>
   `${rowOf(keyColumnsSql(key, relation))} ${key.upTo} ${valuesSql(key, values)}`;
 
-/** On the relation: its rows up to the key that a query gives, whose columns are those of the key. */
-export const upToQuerySql = (key: Key, relation: string, query: string): string =>
-  `${rowOf(keyColumnsSql(key, relation))} ${key.upTo} (${query})`;
+/** On the relation: its rows up to the key whose columns' values these are, for SQL. */
+export const upToValuesSql = (key: Key, relation: string, values: readonly string[]): string =>
+  `${rowOf(keyColumnsSql(key, relation))} ${key.upTo} ${rowOf(values)}`;
 
 export const equalsSql = (key: Key, relation: string, values: KeyValues): string =>
   key.columns

@@ -46,7 +46,7 @@ export async function passOver(
     if (rows.length === 0) return false;
     await quarantine(session, range.id, [fault]);
     await session.query(
-      `update switchback.data_range set previous = $2, after = $2, done = (through = $2), scanned = scanned + 1 where number = $1`,
+      `update switchback.data_range set previous = $2, after = $2, done = (through = $2), settled = true, scanned = scanned + 1 where number = $1`,
       [range.row.number, fault.key],
     );
     return true;

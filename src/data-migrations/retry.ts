@@ -8,6 +8,7 @@ import { equalsSql, type KeyValues, orderSql } from './keys.ts';
 import { openPlace, rollBack } from './place.ts';
 import { placesOf } from './run.ts';
 import { kindOf } from './spec.ts';
+import { joined } from './statement-batch.ts';
 
 export interface RetryOutcome {
   readonly mended: number;
@@ -109,10 +110,7 @@ async function changeRow(
   const { key, table, where } = work.source as KeyedSource;
   const rows = `${equalsSql(key, table.sql, found.key)} and (${where}) is true`;
   if (work.how.by === 'statement') {
-    const change = work.how.change(rows);
-    await written.query(
-      `with ${[...change.with, `" changed" as (${change.sql})`].join(', ')} select from " changed"`,
-    );
+    await written.query(joined(work.how.change(rows)));
     return;
   }
   // Rows that the transfer leaves out are still at fault.

@@ -1,6 +1,6 @@
 /** A batch that goes through this process: read in one session, written in another, with the cursor. */
-import { quoteLiteral } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
+import { AppError } from '../errors.ts';
 import type { KeyedSource, Transfer, Work } from './define-kind.ts';
 import { type KeyValues, keyTextsSql, orderSql, windowSql } from './keys.ts';
 import { rollBack } from './place.ts';
@@ -36,13 +36,29 @@ export async function runTransfer(
     await source.query(work.source.key === null ? 'begin isolation level repeatable read' : 'begin');
     const done = await transferRows(work, transfer, places, range, request);
     await written.query(done === null ? 'rollback' : 'commit');
-    // Lost here, its rows are still there where they were read: that is what `settled` is about.
-    await source.query(done === null ? 'rollback' : 'commit');
+    await (done === null ? rollBack(source) : commitRead(source));
     return done;
   } catch (error) {
     await rollBack(written);
     await rollBack(source);
     throw error;
+  }
+}
+
+/**
+ * After the cursor was committed. Should it fail, rows are still there where they were read: that is what `settled` is
+ * about, and the next attempt begins with it.
+ */
+async function commitRead(source: Session): Promise<void> {
+  try {
+    await source.query('commit');
+  } catch (error) {
+    throw new AppError(
+      'DATABASE_UNREACHABLE',
+      `What a batch had read in ${source.target.display} could not be committed: ${String(error)}`,
+      { database: source.target.display },
+      { cause: error },
+    );
   }
 }
 
@@ -68,6 +84,8 @@ export async function transferRows(
     signal: request.signal,
   });
   await quarantine(written, range.id, faults);
+  // What was deferred to the commit is refused now, while the batch can still be rolled back.
+  if (work.removes) await source.query('set constraints all immediate');
   const moved = await move(written, range, part, changed, work.removes);
   return { ...moved, scanned: part.scanned, changed, quarantined: faults.length };
 }
@@ -166,19 +184,11 @@ export async function settleRange(
       [row.number, epoch],
     );
     if (mine.length === 0) throw superseded(id);
-    // Rows at fault were left where they were read, and are none of the batch.
-    const { rows: kept } = await written.query<{ key: string }>(
-      'select key::text as key from switchback.data_quarantine where migration = $1',
-      [id],
-    );
     const window = windowSql(key, table.sql, { after: row.previous, through: row.after });
-    const faulty = kept.map((one) => quoteLiteral(one.key)).join(', ');
-    const others =
-      faulty === '' ? '' : ` and ${keyTextsSql(key, table.sql)}::pg_catalog.text not in (${faulty})`;
     await transfer({
       read: source,
       write: written,
-      rows: neededSql(id, work.source, `${window}${others}`),
+      rows: neededSql(id, work.source, window),
       order: orderSql(key, table.sql),
       name: `batch ${row.batches} of range ${row.number}`,
       tolerated: 0,

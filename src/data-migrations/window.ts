@@ -56,9 +56,9 @@ const presentSql = (id: string, { table, key }: KeyedSource, window: Window): st
   `${windowSql(key, table.sql, window)} and ${wasThereSql({ id, table, key })}`;
 
 /** The key of the batch's last row, in columns named as the key's; no row where the window has fewer rows. */
-export function edgeSql(id: string, source: KeyedSource, window: Window, rows: number): string {
+export function edgeSql(id: string, source: KeyedSource, window: Window, rows: number, into = ''): string {
   const { table, key } = source;
-  return `select ${keyColumnsSql(key, table.sql).join(', ')} from ${onlyOf(table)} where ${presentSql(id, source, window)}
+  return `select ${keyColumnsSql(key, table.sql).join(', ')} ${into} from ${onlyOf(table)} where ${presentSql(id, source, window)}
     order by ${orderSql(key, table.sql)} offset ${rows - 1} limit 1`;
 }
 

@@ -184,6 +184,7 @@ export class Worker {
         previous: key,
         after: key,
         done: key.join('\0') === held.row.through?.join('\0'),
+        settled: true,
         scanned: held.row.scanned + 1,
       };
       meter.set(held.row);

@@ -113,9 +113,13 @@ test('parallelism and pace change while it runs; a range is split for who has no
   await table('wider', 4_000);
   const { id, gate, running, events, target } = await begun({ table: 'wider' });
   await changeControl(target, id, { parallelism: 3, pace: { maxRows: 50 } });
+  // Batch by batch: else the first worker may be done before the others have their sessions.
+  await waitFor(async () => {
+    gate.open(1);
+    return events.some(({ type }) => type === 'range-split');
+  });
   gate.open(10_000);
   expect(await running).toMatchObject({ state: 'finished', progress: { changed: 4_000 } });
-  expect(events.filter(({ type }) => type === 'range-split').length).toBeGreaterThan(0);
   expect(await value(database.url, 'select count(*)::int from wider where balance = 1')).toBe(4_000);
   expect((await readStatus(target, id)).row.control).toMatchObject({
     parallelism: 3,

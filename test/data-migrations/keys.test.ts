@@ -97,7 +97,7 @@ test('a batch goes along the key, whatever other index its condition has', async
   );
   const text = plan.join('\n');
   expect(text).toMatch(
-    /Index Scan using planned_pkey on planned[^\n]*\n\s+Index Cond: \(ROW\(a, b\) <= ROW\(\$\d+, \$\d+\)\)/,
+    /Index Scan using planned_pkey on planned[^\n]*\n\s+Index Cond: \(ROW\(a, b\) <= ROW\(/,
   );
   expect(text).not.toContain('planned_status_idx');
 });

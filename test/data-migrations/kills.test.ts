@@ -71,7 +71,6 @@ class Application {
   /** What it inserts from now on was not there when the data migration began. */
   #later = false;
   #work: Promise<void> = Promise.resolve();
-  refusals = 0;
   writes = 0;
 
   constructor(url: string, shape: KeyShape, deletes: boolean) {
@@ -139,7 +138,6 @@ class Application {
       .query(`update account set (${key}) = row(${of('5000000')}) where ${where} and later is false`)
       .catch((error: pg.DatabaseError) => {
         if (error.code !== '23001') throw error;
-        this.refusals += 1;
       });
     // Before the start and after the end keys may change; the row is put back.
     if (moved?.rowCount === 1)

@@ -75,18 +75,18 @@ test('a transaction that was open at the start is waited for, and its rows were 
     `create table open (id bigint primary key, balance int not null default 0); insert into open values (1), (1000)`,
   );
   await withClient(database.url, async (writer) => {
-    await writer.query('begin; insert into open values (500)');
-    const waited: string[] = [];
-    const running = migrate(
-      database.url,
-      { ...add, table: 'open', pace: { lockTimeoutMs: 50 } },
-      { report: (event) => void waited.push(event.type) },
+    await writer.query('begin; insert into open values (500), (2000)');
+    const running = migrate(database.url, { ...add, table: 'open', pace: { lockTimeoutMs: 30_000 } });
+    await waitFor(() =>
+      value(
+        database.url,
+        "select count(*)::int from pg_locks where relation = 'open'::regclass and not granted",
+      ),
     );
-    await waitFor(() => waited.includes('retrying'));
     await writer.query('commit');
     await running;
   });
-  expect(await value(database.url, 'select sum(balance)::int from open')).toBe(3);
+  expect(await value(database.url, 'select sum(balance)::int from open')).toBe(4);
 });
 
 test('keys may not change meanwhile; other columns may', async () => {
@@ -167,6 +167,69 @@ test('one that has finished says so when it is run again', async () => {
     progress: { changed: 2 },
   });
   expect(await value(database.url, 'select sum(balance)::int from twice')).toBe(2);
+});
+
+test('what was written and may not have been removed is written again as it is by now', async () => {
+  const other = await createDatabase();
+  await run(
+    `create table doubt (id bigint primary key, note text); insert into doubt select n, 'old' from generate_series(1, 300) n`,
+  );
+  await sql(
+    other.url,
+    "create table doubt (id bigint primary key, note text); insert into doubt values (1, 'there')",
+  );
+  const id = randomUUID();
+  const body = {
+    ...{ kind: 'archive', table: 'doubt', where: 'true', to: { table: 'doubt', database: 'other' } },
+    ...{ toleratedRows: 1, pace: { maxRows: 100 } },
+  };
+  const stop = new AbortController();
+  const gate = new Gate(2);
+  const place = { id, to: other.url, throttle: gate, signal: stop.signal };
+  const first = thrownBy(migrate(database.url, body, place));
+  const batches = `select coalesce(sum(batches), 0)::int from switchback.data_range`;
+  // Of the row that is there already several batches were rolled back.
+  for (let seen = 0; seen < 2; seen = Number(await value(other.url, batches).catch(() => 0))) gate.open(1);
+  stop.abort(new Error('killed'));
+  await first;
+  // As if the server that is read had lost the last batch's transaction, and the application had then changed a row.
+  const [last] = await sql(
+    other.url,
+    'select previous[1]::int as previous, after[1]::int as after from switchback.data_range',
+  );
+  await run(`alter table doubt disable trigger switchback_later;
+    insert into doubt select n, case n when ${Number(last?.after)} then 'new' else 'old' end from generate_series(${Number(last?.previous) + 1}, ${Number(last?.after)}) n;
+    alter table doubt enable always trigger switchback_later`);
+  await sql(other.url, 'update switchback.data_range set settled = false');
+  await migrate(database.url, body, { id, to: other.url });
+  expect(await run('select id::int, note from doubt')).toEqual([{ id: 1, note: 'old' }]);
+  expect(
+    await sql(
+      other.url,
+      "select count(*)::int, min(note) filter (where id = 1) as one, (min(id) filter (where note = 'new'))::int as new from doubt",
+    ),
+  ).toEqual([{ count: 300, one: 'there', new: last?.after }]);
+  await other.drop();
+});
+
+test('what a commit would refuse where rows are removed is a fault of its row', async () => {
+  const other = await createDatabase();
+  await run(`create table parent (id bigint primary key); insert into parent select n from generate_series(1, 50) n;
+    create table child (parent bigint references parent deferrable initially deferred); insert into child values (20)`);
+  await sql(other.url, 'create table parent (id bigint primary key)');
+  const body = {
+    kind: 'archive',
+    table: 'parent',
+    where: 'true',
+    to: { table: 'parent', database: 'other' },
+    toleratedRows: 1,
+  };
+  expect(await migrate(database.url, body, { to: other.url })).toMatchObject({
+    progress: { changed: 49, quarantined: 1 },
+  });
+  expect(await run('select id::int from parent')).toEqual([{ id: 20 }]);
+  expect(await value(other.url, 'select count(*)::int from parent')).toBe(49);
+  await other.drop();
 });
 
 test('a partitioned table', async () => {

@@ -55,7 +55,7 @@ export const archive = defineKind<z.infer<typeof form>>({
               by: 'statement',
               change: (rows) => ({
                 with: [`" gone" as (${remove(rows)})`],
-                sql: `insert into ${mapping.into} select * from " gone" ${conflict} returning 1`,
+                sql: `insert into ${mapping.into} select * from " gone" ${conflict}`,
               }),
             }
           : {

@@ -44,7 +44,7 @@ export const backfill = defineKind<z.infer<typeof form>>({
         by: 'statement',
         change: (rows) => ({
           with: [],
-          sql: `update ${onlyOf(table)} set ${assignments.join(', ')} where ${rows} returning 1`,
+          sql: `update ${onlyOf(table)} set ${assignments.join(', ')} where ${rows}`,
         }),
       },
       close: async () => undefined,

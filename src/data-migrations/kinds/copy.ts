@@ -54,7 +54,7 @@ export const copy = defineKind<z.infer<typeof form>>({
               by: 'statement',
               change: (rows) => ({
                 with: [],
-                sql: `insert into ${mapping.into} ${select(rows, null)} ${conflict} returning 1`,
+                sql: `insert into ${mapping.into} ${select(rows, null)} ${conflict}`,
               }),
             }
           : {

@@ -22,7 +22,7 @@ export const deletion = defineKind<z.infer<typeof form>>({
     const table = await findTable(session, { schema: spec.schema ?? sourceSchema, table: spec.table });
     const key = await chooseKey(session, table, spec.key);
     const where = await conditionSql(session, table, spec.where);
-    const sql = (rows: string): string => `delete from ${onlyOf(table)} where ${rows} returning 1`;
+    const sql = (rows: string): string => `delete from ${onlyOf(table)} where ${rows}`;
     await tryOut(session, 'where', sql(where));
     return {
       source: { table, key, where },
