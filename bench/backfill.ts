@@ -1,19 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import type { DataMigrationEvent } from '../src/data-migrations/events.ts';
-import { runDataMigration } from '../src/data-migrations/run.ts';
-import { dataMigrationSpec } from '../src/data-migrations/spec.ts';
-import type { Throttle } from '../src/data-migrations/throttle.ts';
-import { parseTarget } from '../src/db/target.ts';
 import { defineBench, fastest, type Measurement, time } from './define-bench.ts';
+import { migrate } from './migrate.ts';
 import { type Place, withPlace } from './place.ts';
 
 const rows = Number(process.env.BENCH_ROWS ?? 10_000_000);
 const rounds = 3;
-
-const unthrottled: Throttle = {
-  admit: async () => ({ goOn: true, reason: null, factor: 1, againInMs: 0 }),
-  close: async () => undefined,
-};
 
 /** Ways to do the same work; they take turns. */
 interface Contest {
@@ -81,7 +71,7 @@ async function hold(
     bare.push(await time(() => place.query(url, reference.sql)));
     for (const [parallelism, times] of ours) {
       await prepare();
-      times.push(await time(() => migrate(url, { ...body, parallelism })));
+      times.push(await time(() => wholly(url, { ...body, parallelism })));
     }
   }
   return [...ours].map(([parallelism, times]) => ({
@@ -93,21 +83,9 @@ async function hold(
   }));
 }
 
-async function migrate(
-  url: string,
-  body: object,
-  report: (event: DataMigrationEvent) => void = () => undefined,
-) {
-  const { progress } = await runDataMigration({
-    id: randomUUID(),
-    spec: dataMigrationSpec.parse({ name: 'bench', ...body }),
-    source: parseTarget(url),
-    written: null,
-    throttle: () => unthrottled,
-    signal: new AbortController().signal,
-    report,
-  });
-  if (progress.changed !== rows) throw new Error(`${progress.changed} of ${rows} rows were changed`);
+async function wholly(url: string, body: object): Promise<void> {
+  const { changed } = await migrate(url, body);
+  if (changed !== rows) throw new Error(`${changed} of ${rows} rows were changed`);
 }
 
 const rate = (times: readonly number[]): number => rows / (fastest(times) / 1_000);

@@ -21,10 +21,13 @@ export interface Place {
 const careful = { fsync: 'on', full_page_writes: 'on', shared_buffers: '128MB' };
 
 /** Works with a server that ends with the work. */
-export async function withPlace<T>(work: (place: Place) => Promise<T>): Promise<T> {
+export async function withPlace<T>(
+  work: (place: Place) => Promise<T>,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<T> {
   const folder = await openRunFolder();
   try {
-    const server = await launchServer(folder, 15, careful);
+    const server = await launchServer(folder, 15, { ...careful, ...settings });
     const query = async (url: string, sql: string): Promise<void> => {
       const client = new pg.Client({ connectionString: url });
       await client.connect();

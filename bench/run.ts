@@ -3,11 +3,14 @@ import { cpus, totalmem } from 'node:os';
 import { analyse } from './analyse.ts';
 import { backfill } from './backfill.ts';
 import { backup } from './backup.ts';
+import { customerScript } from './customer-script.ts';
 import type { Measurement } from './define-bench.ts';
 import { deploy200 } from './deploy-200.ts';
 import { enqueue } from './enqueue.ts';
+import { growth } from './growth.ts';
 import { memory } from './memory.ts';
 import { prove } from './prove.ts';
+import { spared } from './spared.ts';
 import { sse } from './sse.ts';
 import { transform } from './transform.ts';
 import { validate } from './validate.ts';
@@ -25,6 +28,9 @@ const benches = [
   backfill,
   prove,
   transform,
+  growth,
+  spared,
+  customerScript,
 ] as const;
 
 const wanted = process.argv.slice(2);
@@ -32,7 +38,7 @@ const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === 
 if (wanted.length === 0 || unknown.length > 0) {
   if (unknown.length > 0) console.error(`There is no benchmark ${unknown.join(', ')}.`);
   console.error('usage: npm run bench -- <name> …');
-  for (const { name, summary } of benches) console.error(`  ${name.padEnd(12)} ${summary}`);
+  for (const { name, summary } of benches) console.error(`  ${name.padEnd(16)} ${summary}`);
   process.exit(2);
 }
 
