@@ -68,6 +68,8 @@ export interface CatalogueTable extends CatalogueName {
   readonly parents: readonly CatalogueName[];
   /** The DEFAULT partition. */
   readonly isDefault: boolean;
+  /** Columns of a partitioned table's key; without expressions. */
+  readonly partitionColumns: readonly string[];
   readonly columns: readonly CatalogueColumn[];
   readonly constraints: readonly CatalogueConstraint[];
   readonly indexes: readonly CatalogueIndex[];

@@ -37,6 +37,7 @@ export interface TableRow {
   readonly name: string;
   readonly kind: string;
   readonly isDefault: boolean;
+  readonly partitionColumns: readonly string[];
   readonly rows: number;
   readonly pages: number;
   readonly scans: number;
@@ -44,6 +45,11 @@ export interface TableRow {
 }
 export const tables = `select c.oid, n.nspname as schema, c.relname as name, c.relkind as kind,
    exists (select from pg_catalog.pg_partitioned_table p where p.partdefid = c.oid) as "isDefault",
+   array(select a.attname::text
+      from pg_catalog.pg_partitioned_table p
+      cross join lateral unnest(p.partattrs::int2[]) as k (attnum)
+      join pg_catalog.pg_attribute a on a.attrelid = p.partrelid and a.attnum = k.attnum
+     where p.partrelid = c.oid) as "partitionColumns",
    c.reltuples::float8 as rows, c.relpages as pages,
    coalesce(pg_catalog.pg_stat_get_numscans(c.oid), 0)::float8 as scans,
    coalesce(pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid)

@@ -119,7 +119,7 @@ const tableKinds: Readonly<Record<string, CatalogueTable['kind']>> = {
 };
 
 function tableOf(row: queries.TableRow, parts: Parts): CatalogueTable {
-  const { oid, schema, name, kind, isDefault, rows, pages, scans, writes } = row;
+  const { oid, schema, name, kind, isDefault, partitionColumns, rows, pages, scans, writes } = row;
   const columns = parts.columns.get(oid) ?? [];
   const indexes = parts.indexes.get(oid) ?? [];
   const nameOf = new Map(columns.map((column) => [column.number, column.name]));
@@ -130,6 +130,7 @@ function tableOf(row: queries.TableRow, parts: Parts): CatalogueTable {
     kind: tableKinds[kind] ?? 'table',
     parents: (parts.parents.get(oid) ?? []).flatMap(({ parent }) => parts.names.get(parent) ?? []),
     isDefault,
+    partitionColumns,
     columns: columns.map(columnOf),
     constraints: (parts.constraints.get(oid) ?? []).map((constraint) =>
       constraintOf(constraint, nameOf, parts),

@@ -51,7 +51,7 @@ function factsOfTable(table: Table, schema: Schema, columnsUnknown: boolean): st
     ({ kind, valid }) => kind !== 'notNull' || !valid,
   );
   return [
-    `${key}: ${table.kind} of ${[...table.parents].sort().join(' ')}${table.isDefault ? ' by default' : ''}`,
+    `${key}: ${table.kind} of ${[...table.parents].sort().join(' ')}${table.isDefault ? ' by default' : ''} by ${table.partitionColumns.join(' ')}`,
     ...(columnsUnknown ? [] : [...table.columns.values()]).map(
       (column) =>
         `${key} column ${column.name}: ${typeText(column.type)}${column.notNull ? ' not null' : ''}` +

@@ -131,6 +131,7 @@ describe('a schema and facts from a catalogue', () => {
     kind: 'table',
     parents: [],
     isDefault: false,
+    partitionColumns: [],
     columns: [],
     constraints: [],
     indexes: [],

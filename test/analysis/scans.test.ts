@@ -30,6 +30,9 @@ const expected: Readonly<Record<string, readonly string[]>> = {
   '17_attached_without_index': ['indexBuild public.part_1'],
   '18_attached_without_key': ['checkScan public.part_2', 'foreignKeyScan public.part_2'],
   '19_key_using_index': ['notNullScan public.keyed'],
+  '20_attached_with_another_check': ['checkScan public.log_5', 'checkScan public.log_rest'],
+  '21_attached_with_a_check_that_allows_null': ['checkScan public.spread_6'],
+  '22_attached_with_the_check': ['checkScan public.log_rest'],
 };
 
 const isBlocking = (effect: string | null): boolean => blocking.some((one) => one === effect);

@@ -64,6 +64,8 @@ export type Change =
       readonly isPartition: boolean;
       /** The partition for what belongs into no other. */
       readonly isDefault: boolean;
+      /** Columns of a partitioned table's key; without expressions. */
+      readonly partitionColumns: readonly string[];
       readonly like: readonly LikeClause[];
     })
   | (OnTable & {

@@ -120,6 +120,7 @@ export function madeByQuery(
     parents: [],
     isPartition: false,
     isDefault: false,
+    partitionColumns: [],
     like: [],
   };
 }

@@ -42,6 +42,9 @@ export function readCreateTable(node: CreateStmt, schema: Schema, tableKind?: Ta
       parents,
       isPartition: node.partbound !== undefined,
       isDefault: node.partbound?.is_default === true,
+      partitionColumns: (node.partspec?.partParams ?? []).flatMap((item) =>
+        'PartitionElem' in item && item.PartitionElem.name !== undefined ? [item.PartitionElem.name] : [],
+      ),
       like: elements.flatMap((item) =>
         'TableLikeClause' in item ? [readLike(item.TableLikeClause, schema)] : [],
       ),

@@ -130,7 +130,7 @@ const validated = (type: string, context: Context): Finding[] =>
   }));
 
 function attached(parent: string, partition: string, context: Context): Finding[] {
-  if (context.isNew(partition) || hasValidCheck(partition, context)) return [];
+  if (context.isNew(partition) || saysBounds(partition, parent, context)) return [];
   return [
     {
       table: partition,
@@ -144,7 +144,7 @@ function attached(parent: string, partition: string, context: Context): Finding[
 /** Rows of the DEFAULT partition that belong into a new one make the statement fail, so that it is read for them. */
 function defaultScanned(parent: string, context: Context): Finding[] {
   const table = childrenOf(context.schema, parent).find(({ isDefault }) => isDefault)?.key;
-  if (table === undefined || context.isNew(table) || hasValidCheck(table, context)) return [];
+  if (table === undefined || context.isNew(table) || hasValidCheck(table, parent, context)) return [];
   const on = context.name(table);
   return [
     {
@@ -156,7 +156,17 @@ function defaultScanned(parent: string, context: Context): Finding[] {
   ];
 }
 
-const hasValidCheck = (table: string, context: Context): boolean =>
+/** Bounds say of each column of the key that it is not null, too. */
+const saysBounds = (partition: string, parent: string, context: Context): boolean =>
+  hasValidCheck(partition, parent, context) &&
+  keyOf(parent, context).every((column) => context.table(partition)?.columns.get(column)?.notNull === true);
+
+/** Whether what it checks is what the bounds say only PostgreSQL finds out; of other columns it cannot be. */
+const hasValidCheck = (table: string, parent: string, context: Context): boolean =>
   [...(context.table(table)?.constraints.values() ?? [])].some(
-    ({ kind, valid }) => kind === 'check' && valid,
+    ({ kind, valid, columns }) =>
+      kind === 'check' && valid && keyOf(parent, context).every((column) => columns.includes(column)),
   );
+
+const keyOf = (parent: string, context: Context): readonly string[] =>
+  context.table(parent)?.partitionColumns ?? [];

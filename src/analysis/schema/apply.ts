@@ -190,6 +190,7 @@ const emptyTable = (key: string, inSchema: string, name: string, since: number):
   indexes: new Set(),
   parents: [],
   isDefault: false,
+  partitionColumns: [],
 });
 
 /** What a partition has of its table. */
@@ -206,6 +207,7 @@ function createTable(schema: Schema, change: ChangeOf<'createTable'>, since: num
     columnsKnown: change.columnsKnown,
     parents,
     isDefault: change.isDefault,
+    partitionColumns: change.partitionColumns,
   };
   schema.tables.set(table.key, table);
   if (parents.length > 0) schema.hasChildren = true;

@@ -117,6 +117,8 @@ export function renameColumn(schema: Schema, table: Table, from: string, to: str
       expressionColumns: index.expressionColumns.map(renamed),
     });
   }
+  if (table.partitionColumns.includes(from))
+    schema.tables.set(table.key, { ...table, partitionColumns: table.partitionColumns.map(renamed) });
   patchReferences(schema, table.key, (constraint) => ({
     ...constraint,
     referencedColumns: constraint.referencedColumns.map(renamed),

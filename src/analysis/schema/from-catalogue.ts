@@ -98,6 +98,7 @@ function tableFrom(table: CatalogueTable, own: ReadonlySet<string>, expressions:
     indexes: new Set(table.indexes.map(({ name }) => keyOf(table.schema, name))),
     parents: table.parents.map((parent) => keyOf(parent.schema, parent.name)),
     isDefault: table.isDefault,
+    partitionColumns: table.partitionColumns,
   };
 }
 

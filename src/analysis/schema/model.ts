@@ -74,6 +74,8 @@ export interface Table {
   readonly parents: readonly string[];
   /** The DEFAULT partition. */
   readonly isDefault: boolean;
+  /** Columns of a partitioned table's key; without expressions. */
+  readonly partitionColumns: readonly string[];
 }
 
 export interface UserType {
