@@ -37,7 +37,7 @@ export async function openServer(major: Major): Promise<SchemaServer> {
   return {
     async copy(of) {
       const name = `test_copy_${randomUUID().replaceAll('-', '')}`;
-      await execute(admin, `create database ${name} template ${of.name}`);
+      await execute(admin, `create database ${name} template ${of.name} strategy file_copy`);
       const drop = (): Promise<void> => execute(admin, `drop database ${name} with (force)`);
       const database = { name, url: urlOf(admin, name), drop };
       made.push(database);

@@ -20,7 +20,14 @@ export const createDatabase = (options: { template?: string } = {}): Promise<Tes
 
 async function createDatabaseOn(server: string, template = 'template0'): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  await onServer(server, (client) => client.query(`create database ${name} template ${template}`));
+  await onServer(server, async (client) => {
+    const { rows } = await client.query<{ writes: boolean }>(
+      "select current_setting('server_version_num')::int >= 150000 as writes",
+    );
+    // Copying files is eight times as fast as writing them to the WAL, which 15 and later do unless told otherwise.
+    const how = rows[0]?.writes === true ? 'strategy file_copy' : '';
+    await client.query(`create database ${name} template ${template} ${how}`);
+  });
   return {
     name,
     url: urlOf(server, name),
