@@ -118,6 +118,14 @@ export const configSchema = z.strictObject({
   worker: z
     .strictObject({
       operations: z.int().min(1).max(64).default(4).describe('Operations that one worker runs at once'),
+      dataMigrations: z
+        .int()
+        .min(1)
+        .max(64)
+        .default(4)
+        .describe(
+          'Data migrations that one worker runs at once, beside the operations; paused ones do not count',
+        ),
       signals: z
         .int()
         .min(1)

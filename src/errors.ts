@@ -142,8 +142,13 @@ export const catalogue = define({
   BUNDLE_INVALID: { category: 'invalid', title: 'The upload is not an acceptable bundle' },
   BUNDLE_TOO_LARGE: { category: 'too-large', title: 'The bundle is larger than allowed' },
   BUNDLE_UPLOAD_FORBIDDEN: { category: 'forbidden', title: 'This database does not take uploaded bundles' },
+  MIGRATION_FILE_INVALID: { category: 'unsafe', title: 'A file beside a migration cannot be used' },
 
   // Deployments
+  DATA_MIGRATION_REQUIRED: {
+    category: 'unsafe',
+    title: 'A migration waits for a data migration that has not been validated',
+  },
   REPLICATION_LAG: { category: 'unsafe', title: 'A replica lags too far behind' },
   BLOCKING_TRANSACTION: { category: 'unsafe', title: 'A long transaction would block the deployment' },
   PUBLICATION_FOR_ALL_TABLES: { category: 'unsafe', title: 'A publication covers all tables' },
@@ -159,13 +164,18 @@ export const catalogue = define({
   DATA_DIFFERS: { category: 'failed', title: 'Two tables do not hold the same rows' },
 
   // Data migrations
-  TABLE_BUSY: { category: 'conflict', title: 'Another data migration works on the table' },
+  TABLE_BUSY: { category: 'conflict', title: 'A data migration or a deployment works on the table' },
+  POLICY_FORBIDS: { category: 'unsafe', title: "The database's policy does not allow it" },
+  ROWS_LEFT: { category: 'failed', title: 'Rows still need the data migration' },
   ROWS_AT_FAULT: { category: 'failed', title: 'More rows are at fault than are tolerated' },
+  SHADOW_REFUSED: { category: 'unsafe', title: 'No other table can take the place of this one' },
+  SWAP_NOT_UNDOABLE: { category: 'conflict', title: 'The swap of two tables cannot be undone' },
   DATA_MIGRATION_CHANGED: {
     category: 'conflict',
     title: 'The data migration is not the one that has begun',
   },
   DATA_MIGRATION_ENDED: { category: 'conflict', title: 'The data migration has ended' },
+  QUARANTINED_ROW_NOT_FOUND: { category: 'not-found', title: 'There is no such row in the quarantine' },
   DATA_MIGRATION_NOT_FOUND: { category: 'not-found', title: 'There is no such data migration' },
 
   // Transforms

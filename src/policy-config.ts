@@ -86,6 +86,30 @@ const validationPolicy = z
   })
   .prefault({});
 
+const dataMigrationsPolicy = z
+  .strictObject({
+    onDeployment: z
+      .enum(['refuse', 'pause'])
+      .default('refuse')
+      .describe(
+        'A deployment that touches a table on which a data migration runs: refuse it, or pause the data migration, which is left paused afterwards',
+      ),
+    parallelism: z.int().min(1).max(32).default(32).describe('Most ranges that one works on at once'),
+    rowsPerSecond: z
+      .number()
+      .positive()
+      .nullable()
+      .default(null)
+      .describe('Most rows a second, all ranges together; null for no limit'),
+    toleratedRows: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(1_000_000)
+      .describe('Most rows at fault that may be left in the quarantine'),
+  })
+  .prefault({});
+
 export const policy = z
   .strictObject({
     outOfOrder: z
@@ -119,6 +143,7 @@ export const policy = z
     throttle: throttlePolicy,
     vault: vaultPolicy,
     validation: validationPolicy,
+    dataMigrations: dataMigrationsPolicy,
     rehearsal: z
       .union([
         z.enum(['required', 'preferred']),

@@ -32,6 +32,41 @@ const disk = z.union([
   z.strictObject({ totalBytes: atLeast(1).describe('Size of the disk that the databases and WAL share') }),
 ]);
 
+export const windowDays = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
+
+const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day such as 22:00');
+
+const window = z
+  .strictObject({
+    from: timeOfDay,
+    to: z.union([timeOfDay, z.literal('24:00')]).describe('Before `from`: on the next day'),
+    timeZone: z
+      .string()
+      .min(1)
+      .max(100)
+      .refine(isTimeZone, 'a time zone such as Europe/Zurich')
+      .describe('Whose clock on the wall is meant'),
+    days: z
+      .array(z.enum(windowDays))
+      .min(1)
+      .optional()
+      .describe('On which it begins; by default on every day'),
+  })
+  .refine(({ from, to }) => from !== to, 'a window of no length');
+
+/** By the clock on the wall. */
+export type TimeWindow = Readonly<Omit<z.infer<typeof window>, 'days'>> & {
+  readonly days?: readonly (typeof windowDays)[number][] | undefined;
+};
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}
+
 /** From three quarters of a limit on batches shrink, beyond it they pause. */
 export const throttlePolicy = z
   .strictObject({
@@ -64,6 +99,7 @@ export const throttlePolicy = z
         'Where the free bytes stand, or the size of the disk: PostgreSQL cannot tell; while the URL gives no number, batches pause',
       ),
     connectionsShare: limit(z.number().gt(0).max(1), 0.9).describe('Of max_connections, by all'),
+    window: window.nullable().default(null).describe('The hours in which batches may begin'),
   })
   .prefault({})
   .meta({ id: 'ThrottlePolicy' });

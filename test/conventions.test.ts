@@ -7,6 +7,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { faultsOfErrorPage, generateAll } from '../scripts/generate.ts';
 import { createDataMigrationsSql } from '../src/data-migrations/schema.ts';
+import { createShadowsSql } from '../src/data-migrations/shadow/state.ts';
 import { catalogue } from '../src/errors.ts';
 import { createJournalSql } from '../src/migrations/journal.ts';
 import { createVaultSql } from '../src/vault/schema.ts';
@@ -277,7 +278,8 @@ describe('docs/operations.md', () => {
     expect(bare(await read('docs/operations.md'))).toContain(bare(createVaultSql));
   });
 
-  it("gives the data migrations' SQL as it is run", async () => {
+  it("gives the data migrations' SQL, and that of shadows, as it is run", async () => {
     expect(bare(await read('docs/operations.md'))).toContain(bare(createDataMigrationsSql));
+    expect(bare(await read('docs/operations.md'))).toContain(bare(createShadowsSql));
   });
 });

@@ -27,5 +27,30 @@ export function measure(app: App, control: Control): Registry {
       for (const { kind, state, _count } of counted) jobs.set({ kind, state }, _count);
     },
   });
+  const rows = new Gauge({
+    name: 'switchback_data_migration_rows',
+    help: 'Rows of data migrations that have not ended',
+    labelNames: ['database', 'id', 'name', 'rows'] as const,
+    registers: [registry],
+    async collect() {
+      rows.reset();
+      const open = await control.prisma.dataMigration.findMany({
+        where: { ended: null },
+        select: { id: true, database: true, name: true, progress: true },
+      });
+      for (const { id, database, name, progress } of open)
+        for (const [what, count] of Object.entries(countsOf(progress)))
+          rows.set({ database, id, name, rows: what }, count);
+    },
+  });
   return registry;
+}
+
+/** What is not known yet is left out. */
+function countsOf(progress: unknown): Record<string, number> {
+  const { scanned, changed, quarantined, total } = (progress ?? {}) as Record<string, number | null>;
+  const counts = Object.entries({ scanned, changed, quarantined, total });
+  return Object.fromEntries(
+    counts.filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+  );
 }

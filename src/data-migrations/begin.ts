@@ -10,7 +10,7 @@ import { inTransaction } from './place.ts';
 import { insertMigration } from './progress.ts';
 import { cutKeys, estimateRows } from './ranges.ts';
 import { ensureDataMigrations } from './schema.ts';
-import type { DataMigrationSpec } from './spec.ts';
+import { type DataMigrationSpec, laterChangeOf } from './spec.ts';
 
 export interface BeginRequest {
   readonly id: string;
@@ -29,9 +29,10 @@ export async function begin(
   const { table, key } = work.source;
   const source: KeyedSource | null = key === null ? null : { ...work.source, key };
   let through: KeyValues | null = null;
+  const later = await laterChangeOf(spec, work);
   if (source !== null)
     await patiently(request, async () => {
-      through = await guard(reading, { id, name: spec.name, table, key: source.key });
+      through = await guard(reading, { id, name: spec.name, table, key: source.key, later });
     });
   const ends = source === null ? [null] : await endsOf(reading, source, through, spec.parallelism);
   const estimate =
@@ -43,7 +44,17 @@ export async function begin(
       await ensureDataMigrations(writing);
       const { name, kind, parallelism, pace, limits = {} } = spec;
       await insertMigration(writing, {
-        ...{ id, name, kind, spec, written: work.written, parallelism, pace, limits },
+        ...{
+          id,
+          name,
+          kind,
+          spec,
+          code: work.code ?? null,
+          written: work.written,
+          parallelism,
+          pace,
+          limits,
+        },
         ...{ estimate, ends },
       });
     });

@@ -9,8 +9,9 @@ import { progressOf } from './execute.ts';
 import { unguard } from './guards.ts';
 import type { Pace } from './pace.ts';
 import { patiently } from './patience.ts';
-import { openPlace } from './place.ts';
+import { inTransaction, openPlace } from './place.ts';
 import { type DataMigrationRow, readMigration, setState } from './progress.ts';
+import { abandonShadow } from './shadow/prepare.ts';
 
 export interface DataMigrationStatus {
   readonly row: DataMigrationRow;
@@ -83,6 +84,7 @@ export async function cancelDataMigration(
     try {
       if (source !== written) await endOrphans(source, id);
       await patiently(patience, () => unguard(source, id));
+      await patiently(patience, () => inTransaction(source, () => abandonShadow(source, id)));
     } finally {
       if (source !== written) await source.close();
     }

@@ -3,16 +3,24 @@ import type { z } from 'zod';
 import type { Session } from '../db/session.ts';
 import type { ErrorRecord } from '../errors.ts';
 import type { Table } from '../vault/table.ts';
+import type { Check } from './check.ts';
+import type { DataMigrationEvent } from './events.ts';
 import type { BaseSpec } from './forms.ts';
 import type { Key, KeyValues } from './keys.ts';
 
 /** The sessions in which a kind looks at the catalogue: one and the same where it writes to the database that it reads. */
 export interface KindPlaces {
+  /** Of the data migration. */
+  readonly id: string;
   readonly source: Session;
   readonly written: Session;
   /** Schema of tables that are given without one. */
   readonly sourceSchema: string;
   readonly writtenSchema: string;
+  /** The configured folder with modules; undefined where none is configured. */
+  readonly transforms: string | undefined;
+  /** `Work.code` of the beginning, which must be the same to the end; null where any will do. */
+  readonly code: string | null;
 }
 
 /** The table whose rows are gone through, in the order of the key. */
@@ -74,6 +82,13 @@ export interface RowAtFault {
 
 export type Transfer = (batch: TransferBatch) => Promise<Transferred>;
 
+/** How a row that is inserted meanwhile is changed, by a trigger on the table whose rows are gone through. */
+export interface LaterChange {
+  readonly when: 'before' | 'after';
+  /** Statements of PL/pgSQL over `new`; `" row"` is a record for their use. */
+  readonly body: string;
+}
+
 /** A data migration of a kind, made ready: everything was checked against the live catalogue. */
 export interface Work {
   readonly source: Source;
@@ -87,8 +102,29 @@ export interface Work {
   readonly how:
     | { readonly by: 'statement'; readonly change: ChangeSql }
     | { readonly by: 'transfer'; readonly transfer: Transfer };
+  /** By what it is judged once every row was gone through; its cursors alone tell where it is absent. */
+  readonly check?: Check;
+  /** For `laterRows: "trigger"`; or why that cannot be. @throws AppError `MAPPING_INVALID` */
+  readonly later: (() => Promise<LaterChange>) | { readonly impossible: string };
+  /** Hash of code that is no part of the spec. */
+  readonly code?: string;
+  /**
+   * Makes what the kind needs before the first batch, in an open transaction; what is done from then on is what it returns.
+   * Done again it finds what it has made. `dry`: without what locks others, for a transaction that is rolled back.
+   */
+  readonly begin?: (how: 'real' | 'dry') => Promise<Work>;
+  /** It has been validated, and what was done since makes that impossible to repeat. */
+  readonly judged?: boolean;
+  /** What is left to do once the validation has passed; called again where it was interrupted. */
+  readonly finish?: (doing: Doing) => Promise<void>;
   /** Ends what the kind itself has started, such as threads. */
   close(): Promise<void>;
+}
+
+/** Who runs it. */
+export interface Doing {
+  readonly signal: AbortSignal;
+  readonly report: (event: DataMigrationEvent) => void;
 }
 
 /** To add one: a file in `kinds/`, a line in `kinds/index.ts`, a section in docs/data-migrations.md. */
@@ -98,7 +134,7 @@ export interface Kind<Spec extends BaseSpec = BaseSpec> {
   readonly form: z.ZodType<Spec>;
   /** Name of the registered database that is written; undefined: the one that is read. */
   writtenTo(spec: Spec): string | undefined;
-  /** @throws AppError `TABLE_NOT_FOUND`, `MAPPING_INVALID`, `KEY_UNUSABLE` */
+  /** @throws AppError `TABLE_NOT_FOUND`, `MAPPING_INVALID`, `KEY_UNUSABLE`, those of the kind */
   prepare(spec: Spec, places: KindPlaces): Promise<Work>;
 }
 

@@ -10,7 +10,7 @@ import { insertMigration, readRanges } from './progress.ts';
 import { estimateRows } from './ranges.ts';
 import { placesOf } from './run.ts';
 import { ensureDataMigrations } from './schema.ts';
-import { kindOf } from './spec.ts';
+import { prepareWork } from './spec.ts';
 import { plannedSql, runStatement } from './statement-batch.ts';
 import { transferRows } from './transfer-batch.ts';
 import type { BatchDone, BatchRequest, OwnRange } from './window.ts';
@@ -34,14 +34,14 @@ const rows = 1_000;
  * @throws AppError those of `Kind.prepare`, and what the first batch meets
  */
 export async function dryRun(
-  request: Pick<Execution, 'id' | 'spec' | 'source' | 'written' | 'signal'>,
+  request: Pick<Execution, 'id' | 'spec' | 'source' | 'written' | 'transforms' | 'signal'>,
 ): Promise<DryRun> {
   const { id, spec } = request;
   const source = await openPlace(request.source, id, spec.pace.lockTimeoutMs);
   const written =
     request.written === null ? source : await openPlace(request.written, id, spec.pace.lockTimeoutMs);
   try {
-    const work = await kindOf(spec).prepare(spec, placesOf(request, source, written));
+    const work = await prepareWork(spec, placesOf(request, source, written, null));
     try {
       return await tryFirst(request, work, { source, written });
     } finally {
@@ -60,14 +60,15 @@ interface Sessions {
 
 async function tryFirst(
   request: Parameters<typeof dryRun>[0],
-  work: Work,
+  prepared: Work,
   sessions: Sessions,
 ): Promise<DryRun> {
   const { source, written } = sessions;
-  const { key } = work.source;
+  const { key } = prepared.source;
   await written.query('begin');
   if (source !== written) await source.query('begin');
   try {
+    const work = (await prepared.begin?.('dry')) ?? prepared;
     const range = await prepareFirst(request, work, sessions);
     const plan = range === null ? [] : await planOf(work, written, range, request.signal);
     const startedAt = performance.now();
@@ -120,6 +121,7 @@ async function prepareFirst(
       name,
       kind,
       spec,
+      code: work.code ?? null,
       written: work.written,
       parallelism,
       pace,

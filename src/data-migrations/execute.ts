@@ -23,6 +23,8 @@ export interface Execution {
   readonly spec: DataMigrationSpec;
   readonly source: Target;
   readonly written: Target | null;
+  /** The configured folder with modules. */
+  readonly transforms?: string | undefined;
   readonly throttle: (limits: () => Partial<ThrottleLimits>) => Throttle;
   readonly signal: AbortSignal;
   readonly report: (event: DataMigrationEvent) => void;

@@ -36,11 +36,12 @@ export const paceForm = z.strictObject({
 
 export const parallelismForm = z.int().min(1).max(32);
 
+export const dataMigrationName = z
+  .string()
+  .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$/, 'of letters, digits, hyphens, underscores and dots');
+
 export const baseForm = {
-  name: z
-    .string()
-    .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$/)
-    .describe('For people; of letters, digits, hyphens, underscores and dots'),
+  name: dataMigrationName.describe('For people; of letters, digits, hyphens, underscores and dots'),
   schema: identifier.optional().describe("Of the table; by default the database URL's schema"),
   table: identifier.describe('Whose rows are gone through'),
   key: z
@@ -52,6 +53,12 @@ export const baseForm = {
   where: expressionText
     .optional()
     .describe('An SQL expression over the columns of the table: only rows for which it is true are changed'),
+  laterRows: z
+    .enum(['application', 'trigger'])
+    .default('application')
+    .describe(
+      'Who changes rows that are inserted while it runs: the application, as it likes, or a trigger that does with them what is done with the others',
+    ),
   parallelism: parallelismForm.default(1).describe('Ranges of the table that are worked on at once'),
   pace: paceForm.prefault({}),
   limits: limitsForm.optional().describe('Limits of the throttle for this data migration'),

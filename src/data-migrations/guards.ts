@@ -5,13 +5,14 @@
  *
  * The triggers are made under a lock that waits for every writer: what is committed before is there at the start, what is
  * inserted after is noted. Keys above the last one of that moment are beyond every batch and need no note; where keys
- * grow, that is all but a few.
+ * grow, that is all but a few. Where a trigger is to change them as well, it is made with these.
  */
 import { qualify, quoteIdentifier, quoteLiteral } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
 import type { Table } from '../vault/table.ts';
 import { onlyOf } from '../vault/target.ts';
+import type { LaterChange } from './define-kind.ts';
 import {
   type Key,
   type KeyValues,
@@ -21,6 +22,7 @@ import {
   sameKeySql,
   upToSql,
 } from './keys.ts';
+import { dropLaterTriggerSql, laterTriggerSql } from './later.ts';
 import { inTransaction } from './place.ts';
 import { ensureDataMigrations, hasDataMigrations } from './schema.ts';
 
@@ -36,6 +38,8 @@ export interface Guarded {
   readonly name: string;
   readonly table: Table;
   readonly key: Key;
+  /** Changes rows that are inserted meanwhile; null where they are the application's. */
+  readonly later: LaterChange | null;
 }
 
 /** On the table: the row was there when the data migration began. Costs next to nothing while no row was noted. */
@@ -69,6 +73,13 @@ export async function guard(session: Session, guarded: Guarded): Promise<KeyValu
       [table.oid, id, name, last],
     );
     await session.query(triggersSql(guarded, last));
+    if (guarded.later !== null)
+      await session.query(
+        laterTriggerSql({
+          ...{ id, key, tableSql: table.sql, change: guarded.later },
+          ...{ schema: session.target.schema, function: nameFor('change', id) },
+        }),
+      );
     return last;
   });
 }
@@ -81,7 +92,7 @@ async function lastKey(session: Session, table: Table, key: Key): Promise<KeyVal
 }
 
 /** `ENABLE ALWAYS`: rows that a subscription brings are noted, too. */
-export function triggersSql({ id, name, table, key }: Guarded, last: KeyValues): string {
+export function triggersSql({ id, name, table, key }: Omit<Guarded, 'later'>, last: KeyValues): string {
   const later = nameFor('later', id);
   const onKey = nameFor('key', id);
   const onLater = nameFor('note', id);
@@ -125,18 +136,19 @@ export const laterTableSql = ({ id, table, key }: Pick<Guarded, 'id' | 'table' |
 export async function unguard(session: Session, id: string): Promise<void> {
   if (!(await hasDataMigrations(session))) return;
   await inTransaction(session, async () => {
-    const { rows } = await session.query<{ relation: string | null }>(
-      `select pg_catalog.format('%I.%I', n.nspname, c.relname) as relation
-         from switchback.data_guard g left join pg_catalog.pg_class c on c.oid = g.relation left join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-        where g.migration = $1 and c.oid is not null`,
-      [id],
+    // By their functions: in a database that was restored from a backup the table has another oid than it was noted with.
+    const { rows } = await session.query<{ relation: string }>(
+      `select distinct pg_catalog.format('%I.%I', n.nspname, c.relname) as relation
+         from pg_catalog.pg_trigger g join pg_catalog.pg_class c on c.oid = g.tgrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where g.tgparentid = 0 and g.tgfoid in (pg_catalog.to_regproc($1), pg_catalog.to_regproc($2))`,
+      [nameFor('key', id), nameFor('note', id)],
     );
     for (const { relation } of rows)
       await session.query(
-        `drop trigger if exists ${keyTrigger} on ${relation}; drop trigger if exists ${laterTrigger} on ${relation}`,
+        `drop trigger if exists ${keyTrigger} on ${relation}; drop trigger if exists ${laterTrigger} on ${relation}; ${dropLaterTriggerSql(relation ?? '')}`,
       );
     await session.query(
-      `drop function if exists ${nameFor('key', id)}(), ${nameFor('note', id)}(); drop table if exists ${nameFor('later', id)}`,
+      `drop function if exists ${nameFor('key', id)}(), ${nameFor('note', id)}(), ${nameFor('change', id)}(); drop table if exists ${nameFor('later', id)}`,
     );
     await session.query('delete from switchback.data_guard where migration = $1', [id]);
   });

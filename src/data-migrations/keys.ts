@@ -130,6 +130,10 @@ export const equalsSql = (key: Key, relation: string, values: KeyValues): string
     )
     .join(' and ');
 
+/** On the relation: its rows with one of these keys, of which there is at least one. */
+export const keyListSql = (key: Key, relation: string, list: readonly KeyValues[]): string =>
+  `(${list.map((values) => `(${equalsSql(key, relation, values)})`).join(' or ')})`;
+
 /** On two relations that both have the key's columns. */
 export const sameKeySql = (key: Key, one: string, other: string): string =>
   key.columns

@@ -39,13 +39,18 @@ export async function readMapping(
     await tryOut(sessions.source, of, `select ${value} from ${onlyOf(source)}`);
     values.push(await requireAssignable(sessions, source, written, name, value));
   }
-  const overriding = written.columns.some((column) => column.identity === 'a' && names.includes(column.name));
   return {
     names,
     values,
-    into: `${written.sql} (${columnsSql(names)})${overriding ? ' overriding system value' : ''}`,
+    into: intoSql(written, names),
     binary: written.columns.every((column) => column.builtIn || !names.includes(column.name)),
   };
+}
+
+/** For INSERT INTO. */
+export function intoSql(written: Table, names: readonly string[]): string {
+  const overriding = written.columns.some((column) => column.identity === 'a' && names.includes(column.name));
+  return `${written.sql} (${columnsSql(names)})${overriding ? ' overriding system value' : ''}`;
 }
 
 /** Columns that PostgreSQL generates are not copied. */
@@ -88,7 +93,7 @@ async function requireAssignable(
 /** `ON CONFLICT …` of the written table; empty for `fail`. @throws AppError `KEY_UNUSABLE` */
 export function conflictSql(
   written: Table,
-  { names }: Mapping,
+  { names }: Pick<Mapping, 'names'>,
   onConflict: 'fail' | 'skip' | 'update',
 ): string {
   if (onConflict === 'fail') return '';

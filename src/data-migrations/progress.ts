@@ -30,6 +30,8 @@ export interface DataMigrationRow {
   readonly name: string;
   readonly kind: string;
   readonly spec: unknown;
+  /** Hash of the module with which it began; null where it has none. */
+  readonly code: string | null;
   /** Oid of the table that is written. */
   readonly relation: number;
   readonly control: Control;
@@ -59,7 +61,7 @@ export interface RangeRow {
   readonly changed: number;
 }
 
-const rowSql = `select m.id, m.name, m.kind, m.spec, m.relation::int8::float8 as relation, m.epoch, m.estimate::float8 as estimate, m.total::float8 as total,
+const rowSql = `select m.id, m.name, m.kind, m.spec, m.code, m.relation::int8::float8 as relation, m.epoch, m.estimate::float8 as estimate, m.total::float8 as total,
     m.started_at as "startedAt", m.ended_at as "endedAt",
     pg_catalog.json_build_object('version', m.control, 'paused', m.paused, 'state', m.state, 'parallelism', m.parallelism, 'pace', m.pace, 'limits', m.limits) as control
   from switchback.data_migration m`;
@@ -85,6 +87,7 @@ export interface Beginning {
   readonly name: string;
   readonly kind: string;
   readonly spec: object;
+  readonly code: string | null;
   readonly written: Table;
   readonly parallelism: number;
   readonly pace: Pace;
@@ -96,19 +99,20 @@ export interface Beginning {
 
 /** @throws AppError `TABLE_BUSY` */
 export async function insertMigration(session: Session, beginning: Beginning): Promise<void> {
-  const { id, name, kind, spec, written, parallelism, pace, limits, estimate, ends } = beginning;
+  const { id, name, kind, spec, code, written, parallelism, pace, limits, estimate, ends } = beginning;
   const { rows: others } = await session.query<{ migration: string; name: string }>(
     'select id as migration, name from switchback.data_migration where relation = $1 and ended_at is null and id <> $2',
     [written.oid, id],
   );
   if (others[0] !== undefined) throw busy(written, others[0]);
   await session.query(
-    `insert into switchback.data_migration (id, name, kind, spec, relation, parallelism, pace, limits, estimate) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    `insert into switchback.data_migration (id, name, kind, spec, code, relation, parallelism, pace, limits, estimate) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
     [
       id,
       name,
       kind,
       JSON.stringify(spec),
+      code,
       written.oid,
       parallelism,
       JSON.stringify(pace),

@@ -61,6 +61,21 @@ export async function countQuarantined(session: Session, id: string): Promise<nu
   return rows[0]?.count ?? 0;
 }
 
+const rowSql = `select id::text, key, error, state, tries, found_at as "foundAt", settled_at as "settledAt"
+  from switchback.data_quarantine`;
+
+export async function findQuarantined(
+  session: Session,
+  id: string,
+  row: string,
+): Promise<QuarantinedRow | null> {
+  const { rows } = await session.query<QuarantinedRow>(`${rowSql} where migration = $1 and id = $2`, [
+    id,
+    row,
+  ]);
+  return rows[0] ?? null;
+}
+
 /** Those after an id, in the order in which they were found. */
 export async function listQuarantined(
   session: Session,
@@ -68,8 +83,7 @@ export async function listQuarantined(
   page: { readonly after?: string; readonly limit: number },
 ): Promise<QuarantinedRow[]> {
   const { rows } = await session.query<QuarantinedRow>(
-    `select id::text, key, error, state, tries, found_at as "foundAt", settled_at as "settledAt"
-       from switchback.data_quarantine where migration = $1 and id > $2 order by id limit $3`,
+    `${rowSql} where migration = $1 and id > $2 order by id limit $3`,
     [id, page.after ?? '0', page.limit],
   );
   return rows;

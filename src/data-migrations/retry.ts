@@ -7,7 +7,7 @@ import { failureOf } from './failures.ts';
 import { equalsSql, type KeyValues, orderSql } from './keys.ts';
 import { openPlace, rollBack } from './place.ts';
 import { placesOf } from './run.ts';
-import { kindOf } from './spec.ts';
+import { prepareWork } from './spec.ts';
 import { joined } from './statement-batch.ts';
 
 export interface RetryOutcome {
@@ -16,7 +16,8 @@ export interface RetryOutcome {
   readonly open: number;
 }
 
-export interface RetryRequest extends Pick<Execution, 'id' | 'spec' | 'source' | 'written' | 'signal'> {
+export interface RetryRequest
+  extends Pick<Execution, 'id' | 'spec' | 'source' | 'written' | 'transforms' | 'signal'> {
   /** Ids of rows in the quarantine; all that are open when absent. */
   readonly rows?: readonly string[];
 }
@@ -32,7 +33,7 @@ export async function retryQuarantined(request: RetryRequest): Promise<RetryOutc
   const written =
     request.written === null ? source : await openPlace(request.written, id, spec.pace.lockTimeoutMs);
   try {
-    const work = await kindOf(spec).prepare(spec, placesOf(request, source, written));
+    const work = await prepareWork(spec, placesOf(request, source, written, null));
     try {
       return await retryAll(request, work, { source, written });
     } finally {

@@ -9,14 +9,17 @@ import { type Execution, executeRanges, progressOf } from './execute.ts';
 import { failureOf } from './failures.ts';
 import { unguard } from './guards.ts';
 import { patiently, pauseOr } from './patience.ts';
-import { openPlace } from './place.ts';
+import { inTransaction, openPlace } from './place.ts';
 import { cancelled, type DataMigrationRow, readMigration, requireClaim, setState } from './progress.ts';
-import { type DataMigrationSpec, fingerprintOf, kindOf } from './spec.ts';
+import { type DataMigrationSpec, fingerprintOf, prepareWork } from './spec.ts';
 import { cancelWith } from './worker.ts';
 
 /** `id`: a UUID; whoever runs it again with the same goes on where it stands. */
 export interface DataMigrationRun extends Execution {
-  /** Once all rows are written, before it is finished. What it throws ends the run; the next one begins with it. */
+  /**
+   * Once all rows are written, before the triggers go and it is finished. What it throws ends the run; the next one begins
+   * with it.
+   */
   readonly validate?: (work: Work) => Promise<void>;
 }
 
@@ -91,9 +94,12 @@ class Attempt {
     // Killed between its end and the word of it.
     if (known?.control.state === 'finished')
       return { state: 'finished', progress: await progressOf(written, known) };
-    const work = await kindOf(spec).prepare(spec, placesOf(this.#run, source, written));
+    let work = await prepareWork(spec, placesOf(this.#run, source, written, known?.code ?? null));
     try {
-      if (known === null) await begin(this.#run, work, { source, written });
+      if (known === null) {
+        work = await begun(this.#run, work, source);
+        await begin(this.#run, work, { source, written });
+      }
       const epoch = await claim(written, id, this.#life.epoch);
       this.#life.epoch = epoch;
       const row = (await readMigration(written, id)) as DataMigrationRow;
@@ -113,26 +119,42 @@ class Attempt {
       this.#life.lastBatch = performance.now();
     });
     if (progress.ranges > 0) return { state: 'paused', progress };
-    await patiently(this.#run, () => unguard(places.source, id));
     if (row.control.state === 'running') {
       await setState(places.written, id, 'written');
       report({ type: 'written', progress });
     }
-    await validate?.(work);
+    if (work.judged !== true) await validate?.(work);
+    await patiently(this.#run, () => unguard(places.source, id));
+    await work.finish?.(this.#run);
     await setState(places.written, id, 'finished');
     return { state: 'finished', progress };
   }
 }
 
+/** With what its kind makes before the first batch. */
+async function begun(run: DataMigrationRun, work: Work, session: Session): Promise<Work> {
+  const { begin: make } = work;
+  if (make === undefined) return work;
+  let made = work;
+  await patiently(run, async () => {
+    made = await inTransaction(session, () => make('real'));
+  });
+  return made;
+}
+
 export const placesOf = (
-  run: Pick<Execution, 'source' | 'written'>,
+  run: Pick<Execution, 'id' | 'source' | 'written' | 'transforms'>,
   source: Session,
   written: Session,
+  code: string | null,
 ): KindPlaces => ({
+  id: run.id,
   source,
   written,
   sourceSchema: run.source.schema,
   writtenSchema: (run.written ?? run.source).schema,
+  transforms: run.transforms,
+  code,
 });
 
 /** The data migration, if it has begun. @throws AppError when it has ended, or is another one */

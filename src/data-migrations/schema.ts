@@ -13,6 +13,7 @@ export const createDataMigrationsSql = `
       name text not null,
       kind text not null,
       spec jsonb not null,
+      code text,
       relation oid not null,
       state text not null default 'running' check (state in ('running', 'written', 'finished', 'cancelled')),
       paused boolean not null default false,
@@ -56,7 +57,8 @@ export const createDataMigrationsSql = `
       relation oid primary key,
       migration uuid not null,
       name text not null,
-      through text[]
+      through text[],
+      snapshot pg_snapshot not null default pg_catalog.pg_current_snapshot()
     );
     revoke all on all tables in schema switchback from public`;
 

@@ -88,6 +88,7 @@ export class Worker {
   /** One batch, or what is left of it after what went wrong. */
   async #next(held: Held, source: KeyedSource | null): Promise<void> {
     const { signal, throttle, meter, pool } = this.#run;
+    const askedAt = performance.now();
     const { factor } = await admitted(throttle, AbortSignal.any([signal, pool.leaving])).catch(
       (error: unknown) => {
         signal.throwIfAborted();
@@ -96,6 +97,8 @@ export class Worker {
       },
     );
     if (factor === 0) return;
+    // However long it was held, that is no failure.
+    this.#lastSuccess += performance.now() - askedAt;
     const { pace } = this.#run.control();
     const rows = this.#size.next(pace, factor);
     const startedAt = performance.now();

@@ -14,7 +14,7 @@ import type { Catalogue } from '../catalogue.ts';
 import { AppError } from '../errors.ts';
 import type { Comparison } from '../migrations/compare.ts';
 import type { History } from '../migrations/history.ts';
-import { isPending, makePlan, type Plan } from '../migrations/plan.ts';
+import { type Held, isPending, makePlan, type Plan } from '../migrations/plan.ts';
 import type { Bundle, Migration } from '../migrations/read.ts';
 import { version } from '../version.ts';
 
@@ -63,6 +63,7 @@ export interface PlanRequest {
   readonly comparison: Comparison;
   readonly serverVersion: string;
   readonly surroundings: Surroundings;
+  readonly held: Held | null;
 }
 
 export type Task =
@@ -98,7 +99,7 @@ function report(request: AnalysisRequest, customRules: readonly Rule[]): Analysi
 }
 
 function plan(request: PlanRequest, customRules: readonly Rule[]): Plan {
-  const { history, comparison, serverVersion, surroundings } = request;
+  const { history, comparison, serverVersion, surroundings, held } = request;
   const bundle = { ...request.bundle, migrations: request.bundle.migrations.map(revive) };
   const pending = new Set(comparison.migrations.filter(isPending).map(({ name }) => name));
   const analysis = analyse({
@@ -115,6 +116,7 @@ function plan(request: PlanRequest, customRules: readonly Rule[]): Plan {
     serverVersion,
     analysis: analysisToJson(analysis, { notices: true }),
     schema,
+    held,
   });
 }
 

@@ -2,18 +2,23 @@ import type { DatabaseConfig } from '../config.ts';
 import type { Control } from '../db/control/control.ts';
 import { AppError } from '../errors.ts';
 import { readArchive } from '../migrations/archive.ts';
+import { checkBeside } from '../migrations/beside.ts';
 import { type Bundle, readDirectory } from '../migrations/read.ts';
 
 /**
  * The migrations to deploy: an uploaded bundle by its id, else the database's configured directory.
- * @throws AppError `BUNDLE_NOT_FOUND`, `BUNDLE_UPLOAD_FORBIDDEN`, and those of `readDirectory`
+ * @throws AppError `BUNDLE_NOT_FOUND`, `BUNDLE_UPLOAD_FORBIDDEN`, `MIGRATION_FILE_INVALID`, and those of `readDirectory`
  */
 export async function loadBundle(
   control: Control,
   database: DatabaseConfig,
   bundleId: string | undefined,
 ): Promise<Bundle> {
-  if (bundleId === undefined) return readDirectory(database.migrations);
+  if (bundleId === undefined) {
+    const bundle = await readDirectory(database.migrations);
+    checkBeside(bundle);
+    return bundle;
+  }
   if (database.policy.bundles !== 'upload')
     throw new AppError(
       'BUNDLE_UPLOAD_FORBIDDEN',

@@ -1,9 +1,15 @@
 import type { Logger } from 'pino';
 import type { z } from 'zod';
+import type { ControlTransaction } from '../db/control/control.ts';
 import type { NewRecord } from '../db/control/job-rows.ts';
 import type { JobDependencies } from './dependencies.ts';
 
-export type QueueName = 'operations' | 'signals';
+/**
+ * `operations`: what somebody waits for; `data-migrations`: what may run for days, and must keep no deployment waiting;
+ * `signals`: health checks and deliveries.
+ */
+export const queueNames = ['operations', 'data-migrations', 'signals'] as const;
+export type QueueName = (typeof queueNames)[number];
 
 /** A job that is about to be inserted. */
 export interface NewJob<Payload> {
@@ -48,9 +54,20 @@ export interface JobContext<Payload, Step extends string = string> {
   note(message: string, data?: Record<string, unknown>): void;
 }
 
+/** What `run` returns where the job is to rest, in the state `paused`, until somebody resumes it. */
+export class Paused {
+  /** Asked in the transaction that pauses the job: false where it was resumed by then, and is run again at once. */
+  readonly stands: (transaction: ControlTransaction) => Promise<boolean>;
+
+  constructor(stands: Paused['stands']) {
+    this.stands = stands;
+  }
+}
+
 /**
  * One type of job. To add one: a file in `kinds/`, a line in `kinds/index.ts`.
- * `run` returns the job's result (JSON) or throws an AppError; its category decides whether it is tried again.
+ * `run` returns the job's result (JSON), or `Paused`, or throws an AppError; its category decides whether it is tried
+ * again.
  */
 export interface JobKind<Name extends string = string, Payload = unknown, Step extends string = string> {
   readonly name: Name;

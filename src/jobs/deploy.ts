@@ -5,7 +5,7 @@ import { AppError, toAppError } from '../errors.ts';
 import { probe } from '../health/probe.ts';
 import { apply } from '../migrations/apply.ts';
 import { allow, refuseFaults } from '../migrations/fault.ts';
-import type { PlannedMigration } from '../migrations/plan.ts';
+import type { Held, PlannedMigration } from '../migrations/plan.ts';
 import { verify } from '../migrations/verify.ts';
 import { isHandedOver } from './aborts.ts';
 import { acceptPlan, approvedPlan, begunDeployment } from './accept-plan.ts';
@@ -16,11 +16,14 @@ import { databaseOf } from './databases.ts';
 import type { JobContext, Progress } from './define-job.ts';
 import { DeploymentDraft } from './deployment-draft.ts';
 import { followStatements } from './follow-statements.ts';
+import { heldError } from './hold-back.ts';
 import type { DeploymentPayload, DeploymentStep } from './kinds/deployment.ts';
 import { lookFirst } from './look-first.ts';
+import { pauseForDeployment } from './pause-for-deployment.ts';
 import { rehearseDeployment } from './rehearse-deployment.ts';
 import { begunFailure, rollBackFailed } from './roll-back-failed.ts';
 import { type Survey, surveyBundle } from './survey.ts';
+import { claimForDeployment } from './table-use.ts';
 
 type Context = JobContext<DeploymentPayload, DeploymentStep>;
 
@@ -28,6 +31,8 @@ export interface DeploymentResult {
   readonly database: string;
   readonly applied: readonly string[];
   readonly backup: string | null;
+  /** Ids of the data migrations that were paused for it, and still are. */
+  readonly pausedDataMigrations: readonly string[];
 }
 
 /** Deploys: load, plan, rehearse, preflight, backup, apply, verify, probe, report. Also what fails is reported. */
@@ -54,7 +59,12 @@ export async function runDeployment(context: Context): Promise<DeploymentResult>
     throw told;
   }
   await draft.timed('report', () => context.step('report', () => draft.store(context.deps.control, null)));
-  return { database: database.name, applied: draft.appliedNames(), backup: draft.backupId() };
+  return {
+    database: database.name,
+    applied: draft.appliedNames(),
+    backup: draft.backupId(),
+    pausedDataMigrations: draft.paused.map(({ id }) => id),
+  };
 }
 
 async function deploy(context: Context, database: DatabaseConfig, draft: DeploymentDraft): Promise<void> {
@@ -62,29 +72,47 @@ async function deploy(context: Context, database: DatabaseConfig, draft: Deploym
   const step = <T>(name: DeploymentStep, work: (progress: Progress) => Promise<T>): Promise<T> =>
     draft.timed(name, () => context.step(name, work));
   const planned = payload.plan === undefined ? null : await approvedPlan(context, payload.plan);
-  const bundle = await step('load', () =>
-    loadBundle(deps.control, database, payload.bundle ?? planned?.bundleId ?? undefined),
-  );
+  const bundleId = payload.bundle ?? planned?.bundleId ?? undefined;
+  const bundle = await step('load', () => loadBundle(deps.control, database, bundleId));
   const request = { ...deps, database, allow: payload.allow };
   const surveyed = await step('plan', async () => {
     if (context.job.attempt > 1) await awaitPredecessor(context, database);
     const found = await surveyBundle(request, bundle);
     draft.planned(found.plan);
-    return { ...found, plan: await acceptPlan(context, found.plan, planned) };
+    const plan = await acceptPlan(context, found.plan, planned);
+    return { ...found, plan, busy: await claimForDeployment(context, database, plan, draft) };
   });
   draft.planned(surveyed.plan);
   const all = [...draft.earlier(), ...surveyed.plan.migrations];
+  const { held } = surveyed.plan;
   if (all.length === 0) {
+    if (held !== null) throw stopped(database, held, bundleId, draft);
     context.note('Nothing is pending.');
     return;
   }
+  if (held !== null)
+    context.note(`${held.migration} waits for data migrations: only what comes before it is applied`);
   await step('rehearse', (progress) => rehearseDeployment(context, database, surveyed, draft, progress));
   const invalidBefore = await step('preflight', () => runPreflight(context, database, surveyed, draft));
   draft.backedUp(await step('backup', (progress) => runBackup(context, database, progress)));
+  await pauseForDeployment(context, surveyed.busy);
+  draft.paused = surveyed.busy;
   draft.applying = true;
   await step('apply', (progress) => runApply(context, database, surveyed, draft, progress));
   await step('verify', () => runVerify(database, all, draft, invalidBefore));
   await step('probe', () => runProbe(context, database, draft));
+  if (held !== null) throw stopped(database, held, bundleId, draft);
+}
+
+function stopped(
+  database: DatabaseConfig,
+  held: Held,
+  bundle: string | undefined,
+  draft: DeploymentDraft,
+): AppError {
+  // What was applied is right, whatever is still to come: nothing of it is rolled back.
+  draft.applying = false;
+  return heldError(held, { database: database.name, bundle, applied: draft.appliedNames() });
 }
 
 async function runPreflight(

@@ -10,6 +10,7 @@ import type { PreflightCheck } from '../migrations/preflight.ts';
 import type { MigrationOutcome } from '../migrations/run-migration.ts';
 import type { VerificationCheck } from '../migrations/verify.ts';
 import type { RunningJob } from './define-job.ts';
+import type { BusyDataMigration } from './table-use.ts';
 import type { WayBack } from './way-back.ts';
 
 /** Gathers what a deployment does, for its migration log: there is one also of a deployment that failed half-way. */
@@ -22,6 +23,8 @@ export class DeploymentDraft {
   begun: Plan | null = null;
   /** Whether it came to applying. */
   applying = false;
+  /** Data migrations that were paused for it. */
+  paused: readonly BusyDataMigration[] = [];
   /** What became of taking it back by itself. */
   rollback: MigrationLog['rollback'] = null;
   readonly #job: RunningJob;
@@ -120,6 +123,7 @@ export class DeploymentDraft {
           (severity === 'warn' || allowed !== undefined) && (rule === undefined || migration === null),
       ),
       allowances: this.allowances,
+      pausedDataMigrations: this.paused,
       rollbackPlan: this.#rollbackPlan(),
       testing: this.#testing(),
       rollback: this.rollback,
@@ -222,6 +226,7 @@ export class DeploymentDraft {
 }
 
 function outcomeOf(error: AppError | null, migrations: number): MigrationLog['outcome'] {
+  if (error?.code === 'DATA_MIGRATION_REQUIRED') return 'stopped';
   if (error !== null) return error.code === 'JOB_CANCELLED' ? 'cancelled' : 'failed';
   return migrations === 0 ? 'nothing to do' : 'succeeded';
 }

@@ -1,5 +1,5 @@
 import { parseTarget } from '../db/target.ts';
-import { differenceOf, type SchemaDifference } from '../schema/difference.ts';
+import { differenceOf, readStateIn, type SchemaDifference, type SchemaState } from '../schema/difference.ts';
 import { compareFingerprints } from '../schema/fingerprint.ts';
 import { loadBundle } from './bundles.ts';
 import { appliedRows } from './choose-rollback.ts';
@@ -40,19 +40,32 @@ export async function checkDrift(
   const { history, serverVersion } = await look(database, bundle);
   const applied = appliedRows(history.rows).toReversed();
   const request = { ...deps, database, jobId: job.id, signal, serverVersion, applied };
-  const expected = await step('replay', () => replayed(request));
-  const live = await step('read', () => normalised(request, parseTarget(database.url)));
-  return step('compare', async () => {
-    const differences = compareFingerprints(expected.fingerprint, live.fingerprint);
-    return {
-      database: database.name,
-      drifted: differences.length > 0,
-      differences: differences.slice(0, listed).map(({ words }) => words),
-      total: differences.length,
-      toMigrations: sqlOf(differenceOf(live, expected)),
-      toDatabase: sqlOf(differenceOf(expected, live)),
-    };
-  });
+  const expected = await step('replay', () => replayed(request, readStateIn));
+  const live = await step('read', async () =>
+    expected === null ? null : normalised(request, parseTarget(database.url), readStateIn),
+  );
+  return step('compare', async () =>
+    expected === null || live === null ? noDrift(database.name) : driftBetween(database.name, expected, live),
+  );
+}
+
+const nothing: DriftSql = { sql: '', unsupported: [] };
+
+const noDrift = (database: string): Drift => ({
+  ...{ database, drifted: false, differences: [], total: 0 },
+  ...{ toMigrations: nothing, toDatabase: nothing },
+});
+
+function driftBetween(database: string, expected: SchemaState, live: SchemaState): Drift {
+  const differences = compareFingerprints(expected.fingerprint, live.fingerprint);
+  return {
+    database,
+    drifted: differences.length > 0,
+    differences: differences.slice(0, listed).map(({ words }) => words),
+    total: differences.length,
+    toMigrations: sqlOf(differenceOf(live, expected)),
+    toDatabase: sqlOf(differenceOf(expected, live)),
+  };
 }
 
 const sqlOf = ({ statements, boundaries, unsupported }: SchemaDifference): DriftSql => ({

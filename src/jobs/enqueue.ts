@@ -1,5 +1,5 @@
 import { v7 as newId } from 'uuid';
-import type { Control } from '../db/control/control.ts';
+import type { Control, ControlTransaction } from '../db/control/control.ts';
 import { isExclusion } from '../db/control/errors.ts';
 import { endJob, insertJob, type Job } from '../db/control/job-rows.ts';
 import { AppError, toAppError } from '../errors.ts';
@@ -17,6 +17,8 @@ export interface EnqueueRequest<Payload> {
   readonly payload: Payload;
   /** Name of the token. */
   readonly requestedBy: string;
+  /** What else belongs into the transaction that inserts the job. What it throws is thrown, and nothing was started. */
+  readonly together?: (transaction: ControlTransaction, jobId: string) => Promise<void>;
 }
 
 export interface Enqueued {
@@ -36,7 +38,7 @@ export async function enqueue<Payload>(
 ): Promise<Enqueued> {
   const { kind, database, payload, requestedBy } = request;
   const job = { id: newId(), database, payload: kind.payload.parse(payload), requestedBy };
-  const inserted = await insert(deps.control, kind, job);
+  const inserted = await insert(deps.control, kind, job, request.together);
   try {
     await deps.queue.add(kind.queue, { jobId: job.id, attempt: 1 });
   } catch (error) {
@@ -50,12 +52,21 @@ async function insert<Payload>(
   control: Control,
   kind: JobKind<string, Payload>,
   job: { id: string; database: string | null; payload: Payload; requestedBy: string },
+  together: EnqueueRequest<Payload>['together'],
 ): Promise<Pick<Enqueued, 'recordId' | 'createdAt'>> {
   const { name, queue, exclusive } = kind;
   const record = kind.record?.(job) ?? null;
   for (;;) {
     try {
-      const createdAt = await insertJob(control.prisma, { ...job, kind: name, queue, exclusive }, record);
+      const row = { ...job, kind: name, queue, exclusive };
+      const createdAt =
+        together === undefined
+          ? await insertJob(control.prisma, row, record)
+          : await control.prisma.$transaction(async (transaction) => {
+              const at = await insertJob(transaction, row, record);
+              await together(transaction, job.id);
+              return at;
+            });
       return { recordId: record?.row.id ?? job.id, createdAt };
     } catch (error) {
       if (!isExclusion(error)) throw error;

@@ -1,4 +1,4 @@
-import type { QueueName } from './define-job.ts';
+import { type QueueName, queueNames } from './define-job.ts';
 import type { JobDependencies } from './dependencies.ts';
 import type { QueueEntry } from './queue.ts';
 
@@ -13,7 +13,7 @@ export const nextEntry = (
   job: { readonly id: string; readonly queue: string; readonly attempt: number },
   delayMs = 0,
 ): DueEntry => ({
-  queue: job.queue === 'signals' ? 'signals' : 'operations',
+  queue: queueNames.find((name) => name === job.queue) ?? 'operations',
   jobId: job.id,
   attempt: job.attempt + 1,
   delayMs,

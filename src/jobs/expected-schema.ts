@@ -2,14 +2,19 @@
 import { createHash } from 'node:crypto';
 import { type Config, type DatabaseConfig, programDirectories } from '../config.ts';
 import type { Control } from '../db/control/control.ts';
+import { type Session, withSession } from '../db/session.ts';
 import { parseTarget, type Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
 import type { HistoryRow } from '../migrations/history.ts';
 import type { Migration } from '../migrations/read.ts';
 import { replay } from '../rollback/replay.ts';
-import { normalisedState } from '../schema/copy.ts';
-import type { SchemaState } from '../schema/difference.ts';
-import { type Fingerprint, fingerprintOf } from '../schema/fingerprint.ts';
+import { throughCopy } from '../schema/copy.ts';
+import {
+  type Fingerprint,
+  type FingerprintOptions,
+  fingerprintOf,
+  readFingerprint,
+} from '../schema/fingerprint.ts';
 import { loadParser } from '../sql/parse.ts';
 import { findSources, replayedText, sourceOf } from './rollback-sources.ts';
 
@@ -27,21 +32,29 @@ export interface ExpectedRequest {
 /**
  * The schema that the migrations make, read through a copy as the live one is. They are replayed unless that was done
  * before: a deployment that found no drift has left what its own migrations add.
+ * @returns null where it is that of the live database to the letter; a copy of that one shows it
  * @throws AppError `DRIFT_UNKNOWN`; those of `copySchema` and `createScratch`
  */
-export async function expectedSchema(request: ExpectedRequest): Promise<Fingerprint> {
+export async function expectedSchema(request: ExpectedRequest): Promise<Fingerprint | null> {
   const { control, database } = request;
   const known = await control.prisma.expectedSchema.findUnique({
     where: { database_key: { database: database.name, key: keyOf(request) } },
   });
   if (known !== null) return fingerprintOf(known.facts as [string, string][]);
-  const { fingerprint } = await replayed(request);
-  await keepExpected(request, fingerprint);
+  const fingerprint = await replayed(request, readFingerprint);
+  if (fingerprint !== null) await keepExpected(request, fingerprint);
   return fingerprint;
 }
 
-/** @throws as `expectedSchema` does */
-export async function replayed(request: ExpectedRequest): Promise<SchemaState> {
+/**
+ * What the migrations make, as a copy of it is read; null where that is the live schema to the letter, so that a copy of
+ * the one is a copy of the other.
+ * @throws as `expectedSchema` does
+ */
+export async function replayed<T>(
+  request: ExpectedRequest,
+  read: (copied: Session, options: FingerprintOptions) => Promise<T>,
+): Promise<T | null> {
   const { control, database, applied, jobId, signal } = request;
   await loadParser();
   const bundle = await findSources(control, database, applied);
@@ -54,13 +67,29 @@ export async function replayed(request: ExpectedRequest): Promise<SchemaState> {
   const server: Target =
     database.scratchUrl === undefined ? live : { ...parseTarget(database.scratchUrl), schema: live.schema };
   try {
-    return await replay({ server, migrations, jobId, signal }, (made) => normalised(request, made));
+    return await replay({ server, migrations, jobId, signal }, async (made) =>
+      (await readAsItIs(request, made)).hash === (await readAsItIs(request, live)).hash
+        ? null
+        : normalised(request, made, read),
+    );
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof AppError) || error.code !== 'STATEMENT_FAILED') throw error;
     throw unknown(`The migrations do not run on an empty database (${error.message})`, database);
   }
 }
+
+const sessionName = (jobId: string): string => `switchback:${jobId}:schema`;
+
+/** Not through a copy. It waits for a locked table no longer than a dump does. */
+export const readAsItIs = (
+  { config, database, jobId }: Pick<ExpectedRequest, 'config' | 'database' | 'jobId'>,
+  source: Target,
+): Promise<Fingerprint> =>
+  withSession(source, { applicationName: sessionName(jobId), doing: 'reading a schema' }, async (session) => {
+    await session.query(`set lock_timeout = '${config.backups.lockWaitSeconds}s'`);
+    return readFingerprint(session, { ignore: database.policy.ignore });
+  });
 
 function textToReplay(migration: Migration, database: DatabaseConfig): { name: string; sql: string } {
   const { name } = migration;
@@ -78,27 +107,26 @@ const unknown = (why: string, { name }: DatabaseConfig): AppError =>
     `${why}, so that ${name} cannot be held against what its migrations make. Nothing was changed.`,
   );
 
-/** A schema as a copy of it has it. */
-export async function normalised(
+/** Reads a schema as a copy of it has it. */
+export const normalised = <T>(
   { config, database, jobId, signal }: Pick<ExpectedRequest, 'config' | 'database' | 'jobId' | 'signal'>,
   source: Target,
-): Promise<SchemaState> {
-  const applicationName = `switchback:${jobId}:schema`;
-  const { state } = await normalisedState({
-    source,
-    programPlaces: { directory: config.postgresPrograms, searchPath: programDirectories() },
-    lockWaitSeconds: config.backups.lockWaitSeconds,
-    applicationName,
-    signal,
-    ignore: database.policy.ignore,
-    scratch: {
-      jobId,
+  read: (copied: Session, options: FingerprintOptions) => Promise<T>,
+): Promise<T> => {
+  const applicationName = sessionName(jobId);
+  const server = database.scratchUrl === undefined ? undefined : parseTarget(database.scratchUrl);
+  return throughCopy(
+    {
+      source,
+      programPlaces: { directory: config.postgresPrograms, searchPath: programDirectories() },
+      lockWaitSeconds: config.backups.lockWaitSeconds,
       applicationName,
-      server: database.scratchUrl === undefined ? undefined : parseTarget(database.scratchUrl),
+      signal,
+      scratch: { jobId, applicationName, server },
     },
-  });
-  return state;
-}
+    (copied) => read(copied, { ignore: database.policy.ignore }),
+  );
+};
 
 interface Applied {
   readonly applied: readonly Pick<HistoryRow, 'name' | 'checksum'>[];

@@ -28,7 +28,7 @@ export async function inspectWayBack(
     throw new AppError('MIGRATION_NOT_FOUND', `${name} has no migration "${migration}".`, { migration });
   const files = bundle.migrations.find((one) => one.name === migration)?.files ?? new Map();
   const checksum = found.row?.checksum ?? found.checksum ?? '';
-  const newest = await newestWayBack(deps.control, name, { migration, checksum });
+  const newest = await newestWayBack(deps.control, name, { name: migration, checksum, files });
   const way = asItStands(newest, { name: migration, checksum, files });
   if (way === null)
     throw new AppError(

@@ -14,7 +14,7 @@ export async function readJob(control: Control, id: string): Promise<Job> {
 }
 
 /**
- * Cancels a job: a queued one at once, a running one as soon as its statement has ended. The row is the channel, so it
+ * Cancels a job: one that is queued or paused at once, a running one as soon as its statement has ended. The row is the channel, so it
  * reaches whichever worker runs the job.
  * @throws AppError `JOB_NOT_FOUND`, `JOB_ALREADY_FINISHED`
  */
@@ -26,13 +26,13 @@ export async function cancelJob(control: Control, id: string, requestedBy: strin
     if (job === null || job.cancelRequestedAt !== null || terminalStates.includes(job.state)) return;
     await transaction.$executeRaw`
       update job set cancel_requested_at = now(), cancel_requested_by = ${requestedBy} where id = ${id}::uuid`;
-    if (job.state === 'queued') {
+    if (job.state === 'queued' || job.state === 'paused') {
       const error = new AppError(
         'JOB_CANCELLED',
-        `The job was cancelled by ${requestedBy} before it started.`,
+        `The job was cancelled by ${requestedBy} ${job.state === 'queued' ? 'before it started' : 'while it was paused'}.`,
       );
       const attempt = { jobId: id, attempt: job.attempt };
-      await endJob(transaction, attempt, 'queued', { state: 'cancelled', error: error.toRecord() });
+      await endJob(transaction, attempt, job.state, { state: 'cancelled', error: error.toRecord() });
     } else await transaction.$executeRaw`select pg_notify('switchback_cancel', ${id})`;
   });
   const job = await readJob(control, id);

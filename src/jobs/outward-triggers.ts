@@ -1,5 +1,6 @@
 import { withSession } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
+import { isOwnTriggerSql } from '../schema/own-triggers.ts';
 import { codeReachesBeyond } from '../sql/cluster-wide.ts';
 
 /**
@@ -25,5 +26,5 @@ const triggersSql = `
          t.tgfoid::pg_catalog.regprocedure::text as function, p.prosrc as text
     from pg_catalog.pg_trigger t
     join pg_catalog.pg_proc p on p.oid = t.tgfoid
-   where not t.tgisinternal and t.tgenabled <> 'D'
+   where not t.tgisinternal and t.tgenabled <> 'D' and not ${isOwnTriggerSql('t')}
    order by 1`;

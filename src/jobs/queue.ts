@@ -10,7 +10,7 @@ import {
 } from 'bullmq';
 import { parseTarget, poolConfig } from '../db/target.ts';
 import { AppError } from '../errors.ts';
-import type { QueueName } from './define-job.ts';
+import { type QueueName, queueNames } from './define-job.ts';
 
 /** What the queue carries: which attempt at which job is due. Everything else is in the job's row. */
 export interface QueueEntry {
@@ -40,7 +40,6 @@ export interface JobQueue {
   close(): Promise<void>;
 }
 
-const queueNames = ['operations', 'signals'] as const;
 const answerWithinMs = 3_000;
 
 /**

@@ -6,10 +6,9 @@ import type { Bundle } from '../migrations/read.ts';
 import { appliedRows } from './choose-rollback.ts';
 import type { JobContext, Progress } from './define-job.ts';
 import type { DeploymentDraft } from './deployment-draft.ts';
-import { driftFaults } from './drift-faults.ts';
-import { keepExpected, normalised } from './expected-schema.ts';
 import type { DeploymentPayload } from './kinds/deployment.ts';
 import { rehearse } from './rehearse.ts';
+import { watchDrift } from './rehearse-drift.ts';
 import type { Survey } from './survey.ts';
 import { newestWaysBack, storeWayBack, type WayBack } from './way-back.ts';
 
@@ -58,7 +57,6 @@ export async function rehearseDeployment(
   });
   const applied = appliedRows(history.rows).toReversed();
   const expected = { ...deps, database, jobId: job.id, signal, serverVersion, applied };
-  let drift: readonly Fault[] = [];
   const told = new Set<string>();
   const tell = (way: WayBack): void => {
     told.add(way.migration);
@@ -72,18 +70,10 @@ export async function rehearseDeployment(
     migrations,
     rows,
     signal,
-    async found(scratch) {
-      const { faults, unknown } = await driftFaults(expected, scratch);
+    ...watchDrift(expected, migrations, (faults, unknown) => {
       if (unknown !== null) note(`Whether the database has drifted is not known: ${unknown}`);
-      drift = allow(faults, draft.allowances);
-      refuseFaults(drift);
-    },
-    async made(scratch) {
-      // What is not as it should be is not to be taken for what should be.
-      if (drift.length > 0) return;
-      const { fingerprint } = await normalised(expected, scratch);
-      await keepExpected({ ...expected, applied: [...applied, ...migrations] }, fingerprint);
-    },
+      refuseFaults(allow(faults, draft.allowances));
+    }),
     async tried(way) {
       tell(way);
       progress({ done: told.size, total: names.length, unit: 'migrations' });

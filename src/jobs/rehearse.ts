@@ -5,7 +5,7 @@ import { parseTarget, type Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
 import { textOf } from '../migrations/plan-migration.ts';
 import type { Migration } from '../migrations/read.ts';
-import { type ProofRows, type ProvenMigration, proveMigrations } from '../rollback/prove.ts';
+import { type ProofRows, type ProvenMigration, proveMigrations, type SchemaHook } from '../rollback/prove.ts';
 import { writtenRollback } from '../rollback/sources.ts';
 import { reachesBeyond } from '../sql/cluster-wide.ts';
 import { loadParser, SyntaxFault } from '../sql/parse.ts';
@@ -21,10 +21,12 @@ export interface RehearsalRequest {
   readonly migrations: readonly Migration[];
   readonly rows: ProofRows;
   readonly signal: AbortSignal;
-  /** Called with the scratch database while it is a copy of the live one still. */
-  readonly found?: (scratch: Target) => Promise<void>;
+  /** Called with the scratch database while there is nothing in it. */
+  readonly empty?: (scratch: Target) => Promise<void>;
+  /** Called with it, and what it has, while it is a copy of the live one still. */
+  readonly found?: SchemaHook;
   /** Called with it when all of them are applied, unless one has failed. */
-  readonly made?: (scratch: Target) => Promise<void>;
+  readonly made?: SchemaHook;
   /** Called with each as soon as it has been tried. */
   readonly tried: (way: WayBack) => Promise<void>;
 }
@@ -72,6 +74,7 @@ async function tryAll(
       })),
       jobId,
       signal,
+      ...(request.empty === undefined ? {} : { empty: request.empty }),
       ...(request.found === undefined ? {} : { found: request.found }),
       ...(request.made === undefined || migrations.length < request.migrations.length
         ? {}

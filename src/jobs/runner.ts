@@ -3,7 +3,7 @@ import { claimJob, type Job } from '../db/control/job-rows.ts';
 import { outageOf } from '../db/control/outage.ts';
 import { AppError, isRetryable, toAppError } from '../errors.ts';
 import { tellsMore } from './aborts.ts';
-import type { JobContext, JobKind } from './define-job.ts';
+import { type JobContext, type JobKind, Paused } from './define-job.ts';
 import type { JobDependencies } from './dependencies.ts';
 import { addEntries } from './entries.ts';
 import { JobEvents } from './job-events.ts';
@@ -83,11 +83,13 @@ async function attempt({ deps, job, kind, events, signal, log }: AttemptInput): 
     const running = { id, kind: job.kind, database, attempt: job.attempt, requestedBy };
     const { step, note } = events;
     const result = await kind.run({ job: running, payload, signal, log, deps, step, note });
-    return { state: 'succeeded', result };
+    return result instanceof Paused
+      ? { state: 'paused', stands: result.stands }
+      : { state: 'succeeded', result };
   } catch (thrown) {
     const outcome = outcomeOf(thrown, signal, kind, job.attempt);
     if (outcome === null) log.warn('the job is left to another worker');
-    else if (outcome.state !== 'succeeded')
+    else if (outcome.state !== 'succeeded' && outcome.state !== 'paused')
       log[outcome.state === 'failed' ? 'error' : 'warn'](
         { err: outcome.error.code === 'INTERNAL' ? thrown : withoutCause(outcome.error) },
         outcome.error.message,

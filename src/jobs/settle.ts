@@ -1,7 +1,8 @@
 import { raiseAlerts } from '../alerts/raise.ts';
 import type { ControlTransaction } from '../db/control/control.ts';
-import { endJob, type Job, type JobOutcome, requeueJob } from '../db/control/job-rows.ts';
-import type { AppError } from '../errors.ts';
+import { endJob, type Job, type JobOutcome, pauseJob, requeueJob } from '../db/control/job-rows.ts';
+import { AppError } from '../errors.ts';
+import type { Paused } from './define-job.ts';
 import type { JobDependencies } from './dependencies.ts';
 import { type DueEntry, deliveryEntries, nextEntry } from './entries.ts';
 import { cancelled } from './pulse.ts';
@@ -10,6 +11,7 @@ import { cancelled } from './pulse.ts';
 export type Outcome =
   | { readonly state: 'succeeded'; readonly result: unknown }
   | { readonly state: 'failed' | 'cancelled'; readonly error: AppError }
+  | { readonly state: 'paused'; readonly stands: Paused['stands'] }
   | { readonly state: 'queued'; readonly error: AppError; readonly delayMs: number };
 
 /**
@@ -25,9 +27,26 @@ export function settle(
   return control.prisma.$transaction((transaction) =>
     outcome.state === 'queued'
       ? requeue(transaction, sinks, job, outcome)
-      : end(transaction, sinks, job, outcome),
+      : outcome.state === 'paused'
+        ? rest(transaction, sinks, job, outcome)
+        : end(transaction, sinks, job, outcome),
   );
 }
+
+async function rest(
+  transaction: ControlTransaction,
+  sinks: readonly string[],
+  job: Job,
+  { stands }: Extract<Outcome, { state: 'paused' }>,
+): Promise<DueEntry[]> {
+  if (!(await stands(transaction)))
+    return requeue(transaction, sinks, job, { state: 'queued', error: resumed(), delayMs: 0 });
+  if (await pauseJob(transaction, { jobId: job.id, attempt: job.attempt })) return [];
+  return end(transaction, sinks, job, { state: 'cancelled', error: cancelled() });
+}
+
+const resumed = (): AppError =>
+  new AppError('JOB_INTERRUPTED', 'The job was resumed before it had come to rest.');
 
 async function requeue(
   transaction: ControlTransaction,
@@ -46,7 +65,7 @@ async function end(
   transaction: ControlTransaction,
   sinks: readonly string[],
   job: Job,
-  outcome: Exclude<Outcome, { state: 'queued' }>,
+  outcome: Exclude<Outcome, { state: 'queued' | 'paused' }>,
 ): Promise<DueEntry[]> {
   const { id, attempt } = job;
   const error = outcome.state === 'succeeded' ? null : outcome.error.toRecord();
@@ -67,7 +86,7 @@ async function end(
 }
 
 /** Rollbacks name them in their result, and every failure after one in its details. */
-function rolledBackBy(outcome: Exclude<Outcome, { state: 'queued' }>): readonly string[] {
+function rolledBackBy(outcome: Exclude<Outcome, { state: 'queued' | 'paused' }>): readonly string[] {
   const told = outcome.state === 'succeeded' ? outcome.result : outcome.error.details;
   const { rolledBack } = (told ?? {}) as { rolledBack?: unknown };
   return Array.isArray(rolledBack) ? rolledBack.filter((name) => typeof name === 'string') : [];

@@ -13,6 +13,7 @@ import { isPending, makePlan, type Plan } from '../migrations/plan.ts';
 import type { Bundle } from '../migrations/read.ts';
 import type { Analyst } from './analyst.ts';
 import { loadBundle } from './bundles.ts';
+import { holdBack } from './hold-back.ts';
 import { surroundingsOf } from './surroundings.ts';
 
 /** A bundle held against a database as it is now. */
@@ -48,12 +49,18 @@ export async function surveyBundle(request: SurveyRequest, bundle: Bundle): Prom
   const allowances = [...database.policy.allow, ...(request.allow ?? [])];
   checkAllowances(allowances, analyst.rules);
   const { catalogue, ...found } = await look(database, bundle);
+  const { held, faults, comparison } = await holdBack(request, bundle, found.comparison, allowances);
+  const planned = { bundle, ...found, comparison, held };
   const plan =
     catalogue === null
-      ? makePlan({ bundle, ...found })
-      : await analyst.plan({ bundle, ...found, surroundings: await surroundingsOf(database, catalogue) });
+      ? makePlan(planned)
+      : await analyst.plan({ ...planned, surroundings: await surroundingsOf(database, catalogue) });
   const estimated = removes(plan.migrations) ? await estimate(database, plan) : plan;
-  return { bundle, ...found, plan: { ...estimated, faults: allow(estimated.faults, allowances) } };
+  return {
+    bundle,
+    ...found,
+    plan: { ...estimated, faults: [...faults, ...allow(estimated.faults, allowances)] },
+  };
 }
 
 /** How much of what the plan removes the vault would take in. */

@@ -51,9 +51,12 @@ export async function newestWaysBack(
   });
   return new Map(
     migrations.flatMap(({ name, checksum }) => {
-      const newest = rows.findLast((row) => row.migration === name && row.checksum === checksum);
       const files = bundle.migrations.find((one) => one.name === name)?.files ?? new Map();
-      const way = asItStands(newest === undefined ? null : wayBackOf(newest), { name, checksum, files });
+      const telling = tellingOf(
+        rows.filter((row) => row.migration === name && row.checksum === checksum),
+        files,
+      );
+      const way = asItStands(telling === null ? null : wayBackOf(telling), { name, checksum, files });
       return way === null ? [] : [[name, way] as const];
     }),
   );
@@ -73,23 +76,31 @@ export function asItStands<Known extends WayBack>(
   };
 }
 
-/** The newest of a migration's text, whatever came of it, and when and by which job it was tried. */
+/**
+ * Of rows in the order in which they were written the one that counts: the last of the way back as it stands beside the
+ * migration now. Where it could not be tried a later time, that says nothing against what came of trying it before.
+ */
+function tellingOf(rows: readonly Row[], files: Migration['files'] = new Map()): Row | null {
+  const written = writtenRollback(files);
+  const same = written === null ? rows : rows.filter(({ sql }) => sql === written.sql);
+  return same.findLast(({ outcome }) => outcome !== 'notRehearsed') ?? rows.at(-1) ?? null;
+}
+
+/** What is known of a migration's text, whatever came of it, and when and by which job it was tried. */
 export async function newestWayBack(
   { prisma }: Control,
   database: string,
-  { migration, checksum }: Pick<WayBack, 'migration' | 'checksum'>,
+  { name, checksum, files }: Pick<Migration, 'name' | 'checksum' | 'files'>,
 ): Promise<(WayBack & Pick<Row, 'jobId' | 'deploymentId' | 'createdAt'>) | null> {
-  const newest = await prisma.wayBack.findFirst({
-    where: { database, migration, checksum },
-    orderBy: { id: 'desc' },
-  });
-  if (newest === null) return null;
-  const { jobId, deploymentId, createdAt } = newest;
-  return { ...wayBackOf(newest), jobId, deploymentId, createdAt };
+  const where = { database, migration: name, checksum };
+  const telling = tellingOf(await prisma.wayBack.findMany({ where, orderBy: { id: 'asc' } }), files);
+  if (telling === null) return null;
+  const { jobId, deploymentId, createdAt } = telling;
+  return { ...wayBackOf(telling), jobId, deploymentId, createdAt };
 }
 
 /**
- * The newest proven way back of a migration's text.
+ * The way back of a migration's text, where it was proven when it was tried last.
  * @param sql only where it is this text
  */
 export async function provenWayBack(
@@ -99,7 +110,11 @@ export async function provenWayBack(
   sql: string | null,
 ): Promise<WayBack | null> {
   const newest = await prisma.wayBack.findFirst({
-    where: { database, migration, checksum, ...(sql === null ? {} : { sql }) },
+    where: {
+      ...{ database, migration, checksum },
+      ...(sql === null ? {} : { sql }),
+      outcome: { not: 'notRehearsed' },
+    },
     orderBy: { id: 'desc' },
   });
   return newest?.outcome === 'proven' ? wayBackOf(newest) : null;

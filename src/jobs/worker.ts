@@ -38,7 +38,7 @@ const pruneMs = 60_000;
 /** How long an aborted job may take to end its statement and to write its outcome. */
 const abortMs = 15_000;
 
-/** Starts to take jobs from both queues, and to repair what crashes leave. */
+/** Starts to take jobs from all queues, and to repair what crashes leave. */
 export async function startWorker(
   deps: JobDependencies,
   options: WorkerOptions = {},
@@ -58,9 +58,10 @@ export async function startWorker(
   const runner = { worker: name, kinds, heartbeatMs, staleMs, shutdown: shutdown.signal };
   const onError = (error: Error): void => deps.log.warn({ err: error }, 'the queue does not answer');
   const handle = (entry: QueueEntry): Promise<void> => runEntry(deps, entry, runner);
-  const { operations, signals, shutdownGraceSeconds } = deps.config.worker;
+  const { operations, dataMigrations, signals, shutdownGraceSeconds } = deps.config.worker;
   const consumers = [
     await deps.queue.consume('operations', { concurrency: operations, onError }, handle),
+    await deps.queue.consume('data-migrations', { concurrency: dataMigrations, onError }, handle),
     await deps.queue.consume('signals', { concurrency: signals, onError }, handle),
   ];
   const loops = [

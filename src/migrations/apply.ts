@@ -62,7 +62,7 @@ export async function apply(request: ApplyRequest): Promise<MigrationOutcome[]> 
 }
 
 function refuseStale(history: History, { plan, bundle, target }: ApplyRequest): void {
-  const now = fingerprint(bundle, history, plan.serverVersion);
+  const now = fingerprint(bundle, history, plan.serverVersion, plan.held);
   if (now === plan.fingerprint) return;
   throw new AppError(
     'PLAN_STALE',

@@ -30,7 +30,15 @@ export async function readArchive(gzipped: Buffer, limits: ArchiveLimits = archi
   const folders = new Set(
     [...inside.keys()].flatMap((name) => (name.includes('/') ? [name.slice(0, name.indexOf('/'))] : [])),
   );
-  return assembleBundle('The bundle', [...folders], async (relative) => inside.get(relative) ?? null);
+  return assembleBundle('The bundle', [...folders], {
+    read: async (relative) => inside.get(relative) ?? null,
+    list: async (relative) => namesIn(inside, `${relative}/`),
+  });
+}
+
+function namesIn(files: ReadonlyMap<string, Buffer>, folder: string): string[] {
+  const below = [...files.keys()].filter((name) => name.startsWith(folder) && name !== folder);
+  return [...new Set(below.map((name) => name.slice(folder.length).split('/', 1)[0] ?? ''))];
 }
 
 /** The leading folder with its slash, where the lock file lies in one; else nothing. */

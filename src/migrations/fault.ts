@@ -33,6 +33,8 @@ export const allowable: readonly ErrorCode[] = [
   'REHEARSAL_FAILED',
   'ROLLBACK_NOT_PROVEN',
   'ROLLBACK_LOSES_DATA',
+  'DATA_MIGRATION_REQUIRED',
+  'TABLE_BUSY',
 ];
 
 const ownRules: ReadonlySet<string> = new Set(rules.map(({ id }) => id));

@@ -47,7 +47,8 @@ export interface MigrationLog {
   readonly requestedBy: string;
   readonly startedAt: string;
   readonly finishedAt: string;
-  readonly outcome: 'succeeded' | 'failed' | 'cancelled' | 'nothing to do';
+  /** `stopped`: what comes before a migration that waits for a data migration is applied. */
+  readonly outcome: 'succeeded' | 'stopped' | 'failed' | 'cancelled' | 'nothing to do';
   readonly purpose: string;
   readonly migrations: readonly LoggedMigration[];
   readonly warnings: readonly {
@@ -58,6 +59,12 @@ export interface MigrationLog {
     readonly allowed?: string;
   }[];
   readonly allowances: readonly Allowance[];
+  /** They worked on tables that this deployment touched, and are left paused. */
+  readonly pausedDataMigrations: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly table: string;
+  }[];
   readonly rollbackPlan: string;
   readonly testing: string;
   /** What became of taking back by itself what a failed deployment applied; null where that was not tried. */
@@ -109,6 +116,10 @@ export function toMarkdown(log: MigrationLog): string {
       ...log.allowances.map(
         (allowed) =>
           `allowed ${allowed.code}${allowed.migration === undefined ? '' : ` in ${allowed.migration}`}: ${allowed.reason}`,
+      ),
+      ...log.pausedDataMigrations.map(
+        ({ id, name, table }) =>
+          `the data migration ${name} on ${table} was paused and is left so: POST /api/data-migrations/${id}/resume`,
       ),
     ])}`,
     `## Rollback plan\n\n${log.rollbackPlan}`,

@@ -31,14 +31,29 @@ export interface PlannedMigration {
   readonly keeps: Estimate | null;
 }
 
+/** A pending migration that waits for data migrations. */
+export interface Held {
+  readonly migration: string;
+  /** Pending as well, and to be applied after it. */
+  readonly after: readonly string[];
+  readonly waitsFor: readonly {
+    readonly name: string;
+    /** Id of the newest of that name; null where none was ever started. */
+    readonly dataMigration: string | null;
+    readonly state: string | null;
+  }[];
+}
+
 /** The ordered steps that would run. JSON-safe: it can be shown, approved, stored and executed. */
 export interface Plan {
   readonly mode: 'atomic';
   readonly bundle: string;
-  /** Of the state it was made for: history, bundle, server. */
+  /** Of the state it was made for: history, bundle, server, what waits. */
   readonly fingerprint: string;
   readonly serverVersion: string;
   readonly migrations: readonly PlannedMigration[];
+  /** Before which the plan ends; null where it has all that is pending. */
+  readonly held: Held | null;
   readonly faults: readonly Fault[];
   /** What the pending migrations do to the application; null where nothing is pending, or nobody asked. */
   readonly analysis: JsonAnalysis | null;
@@ -60,8 +75,10 @@ export function makePlan(input: {
   analysis?: JsonAnalysis | null;
   /** The database's, in which what the migrations remove is looked for; without it nothing will be kept. */
   schema?: Schema | null;
+  /** What waits, and is left out of the comparison. */
+  held?: Held | null;
 }): Plan {
-  const { bundle, history, comparison, serverVersion, analysis = null, schema = null } = input;
+  const { bundle, history, comparison, serverVersion, analysis = null, schema = null, held = null } = input;
   const byName = new Map(bundle.migrations.map((migration) => [migration.name, migration]));
   // What a rule says of a migration tells more than what follows from it.
   const faults: Fault[] = [...comparison.faults, ...(analysis === null ? [] : faultsOf(analysis))];
@@ -78,9 +95,10 @@ export function makePlan(input: {
   return {
     mode: 'atomic',
     bundle: bundle.id,
-    fingerprint: fingerprint(bundle, history, serverVersion),
+    fingerprint: fingerprint(bundle, history, serverVersion, held),
     serverVersion,
     migrations,
+    held,
     faults,
     analysis,
     createsHistory: !history.exists,
@@ -89,7 +107,12 @@ export function makePlan(input: {
 }
 
 /** Of what a plan rests on: another fingerprint means that the plan is stale. */
-export function fingerprint(bundle: Bundle, history: History, serverVersion: string): string {
+export function fingerprint(
+  bundle: Bundle,
+  history: History,
+  serverVersion: string,
+  held: Held | null,
+): string {
   const rows = history.rows.map((row) => [
     row.id,
     row.checksum,
@@ -97,6 +120,6 @@ export function fingerprint(bundle: Bundle, history: History, serverVersion: str
     row.rolledBackAt !== null,
   ]);
   return createHash('sha256')
-    .update(JSON.stringify([bundle.id, serverVersion, history.exists, rows]))
+    .update(JSON.stringify([bundle.id, serverVersion, history.exists, rows, held?.migration ?? null]))
     .digest('hex');
 }

@@ -15,6 +15,8 @@ export interface Migration {
   readonly checksum: string;
   /** Texts of those of its `rollbackFiles` that are there; absent where nobody looked. */
   readonly files?: ReadonlyMap<string, string>;
+  /** Texts of its `migration.json` and its `data-migrations/<name>.json`; absent where nobody looked. */
+  readonly json?: ReadonlyMap<string, string>;
 }
 
 /** An immutable, content-addressed set of migrations, in the order in which they are applied. */
@@ -24,8 +26,13 @@ export interface Bundle {
   readonly migrations: readonly Migration[];
 }
 
-/** A file of a migrations directory, by its path below it. */
-export type ReadFile = (relative: string) => Promise<Buffer | null>;
+/** What is in a migrations directory, by the path below it. */
+export interface Files {
+  /** Null where there is no such file. */
+  read(relative: string): Promise<Buffer | null>;
+  /** Names of what is in a folder; none where there is no such folder. */
+  list(relative: string): Promise<readonly string[]>;
+}
 
 /**
  * The order in which Prisma's command line (7.10) applies: by locale, where "_" comes before the digits, and not by
@@ -35,6 +42,10 @@ export const byName = (a: string, b: string): number => a.localeCompare(b, 'en')
 
 export const lockFile = 'migration_lock.toml';
 const sqlFile = 'migration.sql';
+/** Beside `migration.sql`: what the migration needs. Prisma passes over whatever else is in a migration's folder. */
+export const settingsFile = 'migration.json';
+/** A folder beside `migration.sql`. At the top it would be a migration without SQL to Prisma. */
+export const dataMigrationsFolder = 'data-migrations';
 
 /**
  * Reads a migrations directory as Prisma does: every folder below it is a migration, sorted by name.
@@ -42,13 +53,17 @@ const sqlFile = 'migration.sql';
  */
 export async function readDirectory(directory: string): Promise<Bundle> {
   const names = await listFolders(directory);
-  return assembleBundle(directory, names, async (relative) => {
+  const found = async <T>(otherwise: T, work: Promise<T>): Promise<T> => {
     try {
-      return await readFile(path.join(directory, relative));
+      return await work;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return otherwise;
       throw unreadable(directory, error);
     }
+  };
+  return assembleBundle(directory, names, {
+    read: (relative) => found<Buffer | null>(null, readFile(path.join(directory, relative))),
+    list: (relative) => found<string[]>([], readdir(path.join(directory, relative))),
   });
 }
 
@@ -79,41 +94,65 @@ function unreadable(directory: string, error: unknown): AppError {
 export async function assembleBundle(
   source: string,
   folders: readonly string[],
-  read: ReadFile,
+  files: Files,
 ): Promise<Bundle> {
   if (folders.length === 0)
     throw new AppError('MIGRATIONS_DIRECTORY_EMPTY', `${source} holds no migration. Nothing was done.`, {
       directory: source,
     });
-  requirePostgres(source, await read(lockFile));
+  requirePostgres(source, await files.read(lockFile));
   const names = [...folders].sort(byName);
   const migrations: Migration[] = [];
   for (const name of names) {
-    const migration = readMigration(source, name, await read(path.posix.join(name, sqlFile)));
-    migrations.push(Object.freeze({ ...migration, files: await readRollbacks(name, read) }));
+    const migration = readMigration(source, name, await files.read(path.posix.join(name, sqlFile)));
+    const beside = await files.list(name);
+    migrations.push(
+      Object.freeze({
+        ...migration,
+        files: await readTexts(
+          name,
+          rollbackFiles.filter((file) => beside.includes(file)),
+          files,
+        ),
+        json: await readTexts(name, await jsonFiles(name, beside, files), files),
+      }),
+    );
   }
   const hash = createHash('sha256');
-  for (const { name, checksum: content, files = [] } of migrations) {
+  for (const { name, checksum: content, files: rollbacks = [], json = [] } of migrations) {
     hash.update(`${name}\0${content}\n`);
-    for (const [file, text] of files) hash.update(`${name}/${file}\0${checksum(Buffer.from(text))}\n`);
+    for (const [file, text] of [...rollbacks, ...json])
+      hash.update(`${name}/${file}\0${checksum(Buffer.from(text))}\n`);
   }
   return Object.freeze({ id: hash.digest('hex'), migrations });
 }
 
-async function readRollbacks(name: string, read: ReadFile): Promise<ReadonlyMap<string, string>> {
-  const files = new Map<string, string>();
-  for (const file of rollbackFiles) {
-    const content = await read(path.posix.join(name, file));
-    if (content !== null) files.set(file, content.toString('utf8').replace(/^\uFEFF/, ''));
+async function jsonFiles(name: string, beside: readonly string[], files: Files): Promise<string[]> {
+  const settings = beside.filter((file) => file === settingsFile);
+  if (!beside.includes(dataMigrationsFolder)) return settings;
+  const inside = await files.list(path.posix.join(name, dataMigrationsFolder));
+  const found = inside.filter((file) => file.endsWith('.json')).sort();
+  return [...settings, ...found.map((file) => path.posix.join(dataMigrationsFolder, file))];
+}
+
+async function readTexts(
+  name: string,
+  wanted: readonly string[],
+  files: Files,
+): Promise<ReadonlyMap<string, string>> {
+  const texts = new Map<string, string>();
+  for (const file of wanted) {
+    const content = await files.read(path.posix.join(name, file));
+    if (content !== null) texts.set(file, content.toString('utf8').replace(/^\uFEFF/, ''));
   }
-  return files;
+  return texts;
 }
 
 function readMigration(source: string, name: string, sql: Buffer | null): Migration {
   if (sql === null)
     throw new AppError(
       'MIGRATION_SQL_MISSING',
-      `${source}/${name} has no ${sqlFile}. Nothing was done. Prisma stops here too (P3015): restore the file or remove the folder.`,
+      `${source}/${name} has no ${sqlFile}. Nothing was done. Prisma stops here too (P3015): ${name === dataMigrationsFolder ? 'put data migrations into a folder of this name beside the migration.sql to which they belong.' : 'restore the file or remove the folder.'}`,
       { migration: name },
     );
   return { name, sql, checksum: checksum(sql) };

@@ -1,4 +1,10 @@
-import { openSession, refusePooler, refusePoolerUrl, type Session } from '../db/session.ts';
+import {
+  openSession,
+  refusePooler,
+  refusePoolerUrl,
+  type Session,
+  type SessionOptions,
+} from '../db/session.ts';
 import type { Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
 import type { ApplyEvent } from './apply-event.ts';
@@ -10,6 +16,13 @@ export interface LockRequest {
   readonly lockBudgetMs: number;
   readonly signal: AbortSignal;
   readonly report: (event: ApplyEvent) => void;
+  /** Where sessions come from; new ones each time, where it is not given. */
+  readonly sessions?: SessionSource;
+}
+
+export interface SessionSource {
+  open(options: SessionOptions): Promise<Session>;
+  close(session: Session): Promise<void>;
 }
 
 /** By this name a successor finds what a killed worker left running. */
@@ -26,10 +39,11 @@ export async function withLocks<T>(
 ): Promise<T> {
   refusePoolerUrl(request.target);
   const name = applicationName(request.jobId);
-  const session = await openSession(request.target, { applicationName: name, doing: 'applying migrations' });
+  const source = request.sessions ?? newSessions(request.target);
+  const session = await source.open({ applicationName: name, doing: 'applying migrations' });
   const sessions = [session];
   try {
-    const lockSession = await openSession(request.target, {
+    const lockSession = await source.open({
       applicationName: `${name}:lock`,
       doing: "holding Prisma's lock",
     });
@@ -41,9 +55,14 @@ export async function withLocks<T>(
     await takeLock(lockSession, 'prisma', lockOptions(request));
     return await work(session, lockSession);
   } finally {
-    for (const one of sessions) await one.close();
+    for (const one of sessions) await source.close(one);
   }
 }
+
+const newSessions = (target: Target): SessionSource => ({
+  open: (options) => openSession(target, options),
+  close: (session) => session.close(),
+});
 
 export const lockOptions = (request: Pick<LockRequest, 'lockBudgetMs' | 'signal' | 'report'>) => ({
   budgetMs: request.lockBudgetMs,

@@ -40,7 +40,10 @@ export async function generateRollback(input: GenerateInput): Promise<Rollback> 
   ];
   return {
     source: 'generated',
-    sql: textOf([...renames, ...withoutAsides(arranged.before, impostors)], arranged.behind),
+    sql: textOf(
+      dropsAtOnce([...renames, ...withoutAsides(arranged.before, impostors)]),
+      dropsAtOnce(arranged.behind),
+    ),
     refusals: [
       ...lost.map(
         (what) => `It would drop ${what}, which the migration did not create: its data would be gone.`,
@@ -62,6 +65,22 @@ function textOf(before: readonly string[], behind: readonly string[]): string {
     statements.map((sql) => `${sql.replace(/;\s*$/, '')};`).join('\n');
   return behind.length === 0 ? lines(before) : `${lines(before)}${marked}${lines(behind)}`.trimStart();
 }
+
+/** Tables that are dropped one after the other are one statement: what depends on them is looked for once. */
+function dropsAtOnce(statements: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const sql of statements) {
+    const last = joined.at(-1) ?? '';
+    const table = droppedTable.exec(sql)?.[1];
+    if (table !== undefined && droppedTables.test(last)) joined.splice(-1, 1, `${last}, ${table}`);
+    else joined.push(sql);
+  }
+  return joined;
+}
+
+const quoted = '"(?:[^"]|"")*"';
+const droppedTable = new RegExp(`^DROP TABLE (${quoted}\\.${quoted})$`);
+const droppedTables = new RegExp(`^DROP TABLE ${quoted}\\.${quoted}(?:, ${quoted}\\.${quoted})*$`);
 
 /** Its values are made of those of other columns. */
 const isComputed = ({ fingerprint }: SchemaState, table: string, column: string): boolean =>

@@ -22,6 +22,8 @@ export interface GroundOptions {
   /** A UUID, which the scratch database carries in its name. */
   readonly jobId: string;
   readonly signal: AbortSignal;
+  /** Called with the scratch database while there is nothing in it. */
+  readonly empty?: (scratch: Target) => Promise<void>;
 }
 
 export interface Ground {
@@ -38,6 +40,7 @@ export async function makeGround(options: GroundOptions): Promise<Ground> {
   const like = from === 'empty' ? server : from.live;
   const scratch = await createScratch({ like, server, jobId, applicationName });
   try {
+    await options.empty?.(scratch.target);
     const leftOut =
       from === 'empty'
         ? []

@@ -5,6 +5,7 @@ import type { Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
 import type { TableName } from '../schema/content.ts';
 import { readStateIn, type SchemaState } from '../schema/difference.ts';
+import type { Fingerprint } from '../schema/fingerprint.ts';
 import { attempt } from './attempt.ts';
 import { allTables, holdingTables } from './contents.ts';
 import { type Ground, type LiveSource, makeGround } from './ground.ts';
@@ -61,11 +62,15 @@ export interface ProveInput {
   /** A UUID, which the scratch database carries in its name. */
   readonly jobId: string;
   readonly signal: AbortSignal;
-  /** Called with the scratch database before the first migration is tried in it. */
-  readonly found?: (scratch: Target) => Promise<void>;
+  /** Called with the scratch database while there is nothing in it. */
+  readonly empty?: (scratch: Target) => Promise<void>;
+  /** Called with it, and what it has, before the first migration is tried in it. */
+  readonly found?: SchemaHook;
   /** Called with it when all are applied, unless one has failed. */
-  readonly made?: (scratch: Target) => Promise<void>;
+  readonly made?: SchemaHook;
 }
+
+export type SchemaHook = (scratch: Target, schema: Fingerprint) => Promise<void>;
 
 export interface MigrationFiles {
   readonly name: string;
@@ -88,7 +93,7 @@ export async function* proveMigrations(input: ProveInput): AsyncGenerator<Proven
       yield failed;
       return;
     }
-    await input.found?.(prover.target);
+    if (input.found !== undefined) await input.found(prover.target, await prover.schema());
     for (const [index, migration] of input.migrations.entries()) {
       if (index < first) continue;
       input.signal.throwIfAborted();
@@ -96,7 +101,7 @@ export async function* proveMigrations(input: ProveInput): AsyncGenerator<Proven
       yield proven;
       if (proven.outcome === 'failed') return;
     }
-    await input.made?.(prover.target);
+    if (input.made !== undefined) await input.made(prover.target, await prover.schema());
   } finally {
     await prover.end();
   }
@@ -130,6 +135,12 @@ class Prover {
 
   get target(): Target {
     return this.#made().trial.session.target;
+  }
+
+  /** What is in it now; it is read once. */
+  async schema(): Promise<Fingerprint> {
+    this.#schema ??= await readStateIn(this.#made().trial.session);
+    return this.#schema.fingerprint;
   }
 
   /** Makes the database anew, as it is before the migration of that number; or says what failed before it. */

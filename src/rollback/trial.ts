@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { schemaFrom } from '../analysis/schema/from-catalogue.ts';
 import { readCatalogue } from '../db/catalogue.ts';
-import type { Session } from '../db/session.ts';
+import { openSession, type Session, type SessionOptions } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
+import { AppError } from '../errors.ts';
 import { apply } from '../migrations/apply.ts';
 import { checksum } from '../migrations/checksum.ts';
 import { compare } from '../migrations/compare.ts';
@@ -14,6 +15,7 @@ import type { Bundle } from '../migrations/read.ts';
 import type { MigrationOutcome } from '../migrations/run-migration.ts';
 import { savedEntries } from '../migrations/saved-entries.ts';
 import { type ReversalOutcome, takeBack } from '../migrations/take-back.ts';
+import type { LockRequest, SessionSource } from '../migrations/with-locks.ts';
 import type { Scratch } from '../schema/scratch.ts';
 
 /** Nobody else is connected: whoever has to wait waits for itself. */
@@ -46,11 +48,51 @@ function bundleOf(texts: readonly Text[]): Bundle {
 const inOrder = <One extends Pick<Text, 'name'>>(texts: readonly Text[], all: readonly One[]): One[] =>
   texts.flatMap(({ name }) => all.find((one) => one.name === name) ?? []);
 
+/** Keeps sessions, and gives them out as new: to connect takes longer than most migrations. */
+class KeptSessions implements SessionSource {
+  readonly #target: Target;
+  readonly #idle = new Map<string, Session>();
+  readonly #names = new Map<Session, string>();
+  /** One of them is lost: whoever comes now would take the others for those of a predecessor. */
+  #lost = false;
+
+  constructor(target: Target) {
+    this.#target = target;
+  }
+
+  async open(options: SessionOptions): Promise<Session> {
+    const { applicationName } = options;
+    const session = this.#idle.get(applicationName) ?? (await openSession(this.#target, options));
+    this.#idle.delete(applicationName);
+    this.#names.set(session, applicationName);
+    return session;
+  }
+
+  async close(session: Session): Promise<void> {
+    try {
+      // On its own: it refuses to be part of a transaction, as which several statements run.
+      await session.query('discard all');
+      await session.query(session.ownSettings);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      this.#lost = true;
+    }
+    this.#idle.set(this.#names.get(session) ?? '', session);
+    if (this.#lost) await this.end();
+  }
+
+  async end(): Promise<void> {
+    for (const session of this.#idle.values()) await session.close();
+    this.#idle.clear();
+  }
+}
+
 /** Runs what a deployment and a rollback run, with the same code. */
 export class Trial {
   readonly session: Session;
   readonly #input: TrialInput;
   readonly #target: Target;
+  readonly #sessions: KeptSessions;
   readonly #vault: Keeping = {
     operation: randomUUID(),
     retentionDays: 1,
@@ -64,6 +106,7 @@ export class Trial {
     this.#input = input;
     this.session = input.session;
     this.#target = { ...input.scratch.target, schema: input.schema };
+    this.#sessions = new KeptSessions(this.#target);
   }
 
   /**
@@ -116,12 +159,14 @@ export class Trial {
     );
   }
 
-  #request(): { target: Target; jobId: string; signal: AbortSignal; report: () => void } & typeof lockLimits {
+  #request(): LockRequest & typeof lockLimits {
     const { jobId, signal } = this.#input;
-    return { target: this.#target, jobId, signal, report: () => undefined, ...lockLimits };
+    const sessions = this.#sessions;
+    return { target: this.#target, jobId, signal, sessions, report: () => undefined, ...lockLimits };
   }
 
   async close(): Promise<void> {
+    await this.#sessions.end();
     await this.session.close();
     await this.#input.scratch.drop();
   }

@@ -4,10 +4,11 @@ import { quoteLiteral } from '../db/quote.ts';
 import { type Session, withSession } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
-import { readState, readStateIn, type SchemaState } from './difference.ts';
+import { readState } from './difference.ts';
 import { type DumpEntry, dumpSchema, entriesOf, staysBehind } from './dump.ts';
-import { compareFingerprints, type FingerprintOptions, readFingerprint } from './fingerprint.ts';
+import { compareFingerprints, readFingerprint } from './fingerprint.ts';
 import { renameNotNulls } from './not-null-names.ts';
+import { isOwnTrigger } from './own-triggers.ts';
 import { createScratch, type Scratch, type ScratchOptions } from './scratch.ts';
 import { planBetween } from './statements.ts';
 
@@ -101,7 +102,9 @@ interface Steps {
 }
 
 async function stepsByDump(options: CopyOptions, programs: Programs): Promise<Steps> {
-  const entries = entriesOf(await dumpSchema({ ...options, programs }));
+  const entries = entriesOf(await dumpSchema({ ...options, programs })).filter(
+    (entry) => !isOwnTrigger(entry),
+  );
   const behind = entries.filter(staysBehind);
   return {
     by: 'pg_dump',
@@ -203,24 +206,25 @@ async function runOne(session: Session, step: Step): Promise<string | null> {
   }
 }
 
-export interface NormalisedOptions extends Omit<CopyOptions, 'scratch'>, FingerprintOptions {
+export interface ThroughCopyOptions extends Omit<CopyOptions, 'scratch'> {
   readonly scratch: Omit<ScratchOptions, 'like'>;
 }
 
 /**
- * The schema as a copy of it has it. Databases that were built in different ways compare equal only so: a constraint that
+ * Reads a schema as a copy of it has it. Databases that were built in different ways compare equal only so: a constraint that
  * came through a dump is printed differently.
  * @throws AppError as `createScratch` and `copySchema` do
  */
-export async function normalisedState(
-  options: NormalisedOptions,
-): Promise<{ readonly state: SchemaState; readonly copy: SchemaCopy }> {
+export async function throughCopy<T>(
+  options: ThroughCopyOptions,
+  read: (copied: Session) => Promise<T>,
+): Promise<T> {
   const scratch = await createScratch({ ...options.scratch, like: options.source });
   try {
-    const copy = await copySchema({ ...options, scratch });
+    await copySchema({ ...options, scratch });
     const session = await scratch.open({ doing: 'reading a schema' });
     try {
-      return { state: await readStateIn(session, { ignore: options.ignore ?? [] }), copy };
+      return await read(session);
     } finally {
       await session.close();
     }

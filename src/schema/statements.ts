@@ -3,6 +3,7 @@ import { type Action, plan } from '@supabase/pg-delta/plan';
 import type { FilterRule, Policy } from '@supabase/pg-delta/policy';
 import { columnGrants, makesTwins, mending, superfluous } from './mend.ts';
 import type { Model } from './model.ts';
+import { ownTriggers } from './own-triggers.ts';
 
 /** What statements remove, and with it data. What is made anew under the same name is removed as well. */
 export interface Drops {
@@ -103,6 +104,7 @@ function policyFor(ignore: readonly string[], without: readonly string[]): Polic
       exclude({ kind: [...foreign, ...without] }),
       exclude({ schema: ours }),
       exclude({ all: [{ kind: 'schema' }, { name: ours }] }),
+      exclude(ownTriggers(ours)),
       exclude({ all: [{ kind: 'table' }, { name: '_prisma_migrations' }] }),
       ...ignore.map((pattern) => exclude(matching(pattern))),
     ],

@@ -40,6 +40,8 @@ export interface EntryFacts {
   readonly alsoDropped?: readonly string[];
   /** Why a table that was to be moved was copied. */
   readonly copiedBecause?: string;
+  /** SQL of what has to go before it can be removed, in the same transaction: triggers that still write to it. */
+  readonly beforeRemoval?: readonly string[];
   readonly labels?: readonly string[];
   /** Names of the columns by which rows without a key are told apart. */
   readonly rest?: readonly string[];

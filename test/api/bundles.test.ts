@@ -56,6 +56,12 @@ test('a bundle is known by its content: uploaded twice it is there once', async 
 test.each<[string, () => Promise<Buffer> | Buffer, number, string]>([
   ['no archive', () => Buffer.from('no archive'), 400, 'BUNDLE_INVALID'],
   ['nothing', () => Buffer.alloc(0), 400, 'BUNDLE_INVALID'],
+  [
+    'a data migration that is none',
+    () => archive({ ...lock, ...first, '20260101_first/data-migrations/x.json': '{"kind": "nothing"}' }),
+    422,
+    'MIGRATION_FILE_INVALID',
+  ],
   ['a path that leads out', () => archive({ ...lock, '../evil/migration.sql': '' }), 400, 'BUNDLE_INVALID'],
   ['an absolute path', () => archive({ ...lock, '/etc/cron.d/x': '' }), 400, 'BUNDLE_INVALID'],
   ['a link', () => archive({ ...lock, ...first }, 'symlink'), 400, 'BUNDLE_INVALID'],

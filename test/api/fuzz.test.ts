@@ -28,6 +28,19 @@ const bodies: readonly [url: string, body: Record<string, unknown>][] = [
     '/api/recoveries',
     { database: 'orders', action: 'resolveApplied', migration: 'x', bundle: 'a'.repeat(64) },
   ],
+  [
+    '/api/data-migrations',
+    {
+      ...{ database: 'orders', flag: 'a', dryRun: false },
+      spec: {
+        name: 'a',
+        kind: 'copy',
+        table: 'a',
+        to: { database: 'billing', table: 'b' },
+        columns: { a: 'b' },
+      },
+    },
+  ],
   ['/api/health-checks', {}],
   ['/api/alerts/test', {}],
   ['/api/bundles', {}],

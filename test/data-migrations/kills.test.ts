@@ -5,9 +5,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { startServer, type TestServer } from '../support/postgres.ts';
 import { waitFor } from '../support/wait.ts';
 import { sql, value, withClient } from './migrate.ts';
@@ -54,10 +56,17 @@ const kinds = {
   backfill: { kind: 'backfill', set: { balance: 'balance + 1' } },
   copy: { kind: 'copy', to: { table: 'account', database: 'other' }, columns: undefined },
   archive: { kind: 'archive', where: 'true', to: { table: 'account', database: 'other' } },
+  transform: { kind: 'transform', module: 'add-one', writes: ['balance'] },
 } as const;
 
 let server: TestServer;
+let transforms: string;
 beforeAll(async () => {
+  transforms = await mkdtemp(path.join(inject('runFolder'), 'transforms-'));
+  await writeFile(
+    path.join(transforms, 'add-one.mjs'),
+    'export default (rows) => rows.map((row) => ({ ...row, balance: row.balance + 1 }))',
+  );
   server = await startServer(15, { deadlock_timeout: '100ms' });
 });
 afterAll(() => server.stop());
@@ -187,10 +196,10 @@ async function runAndKill(args: readonly string[], most: number): Promise<number
 }
 
 /** Waits for so many batches, or the end. */
-async function progressed([url = '', id = '', , to]: readonly string[], batches: number): Promise<void> {
+async function progressed([url = '', id = '', , to = '']: readonly string[], batches: number): Promise<void> {
   const read = (): Promise<unknown> =>
     value(
-      to ?? url,
+      to === '' ? url : to,
       `select case when m.state = 'running' then (select coalesce(sum(batches), 0) from switchback.data_range where migration = m.id) else -1 end::int from switchback.data_migration m where id = '${id}'`,
     ).catch(() => null);
   const before = await waitFor(read, {
@@ -210,11 +219,12 @@ test(`each row once, through ${kills} kills (seed ${seed})`, {
   timeout: 120_000 + kills * 20_000,
 }, async () => {
   let done = 0;
-  for (let round = 0; done < kills || round < 3; round += 1) {
+  for (let round = 0; done < kills || round < 4; round += 1) {
     const shape = pick(shapes);
-    const name = (['backfill', 'archive', 'copy'] as const)[round % 3] as keyof typeof kinds;
+    const name = (['backfill', 'transform', 'archive', 'copy'] as const)[round % 4] as keyof typeof kinds;
     const database = await server.createDatabase();
-    const other = name === 'backfill' ? null : await server.createDatabase();
+    const inPlace = name === 'backfill' || name === 'transform';
+    const other = inPlace ? null : await server.createDatabase();
     const table = `create table account (${shape.columns}, base int not null, balance int not null, adds int not null default 0, later boolean not null default false, primary key (${shape.key}))`;
     await sql(
       database.url,
@@ -222,17 +232,17 @@ test(`each row once, through ${kills} kills (seed ${seed})`, {
       insert into account (${shape.key}, base, balance) select ${shape.of('n')}, n, n from generate_series(0, ${rows - 1}) n`,
     );
     if (other !== null) await sql(other.url, table);
-    const application = new Application(database.url, shape, name === 'backfill');
+    const application = new Application(database.url, shape, inPlace);
     application.start();
     const parallelism = pick([1, 2, 3]);
     const body = { ...spec, ...kinds[name], parallelism };
-    const args = [database.url, randomUUID(), JSON.stringify(body), ...(other === null ? [] : [other.url])];
+    const args = [database.url, randomUUID(), JSON.stringify(body), other?.url ?? '', transforms];
     const killed = await runAndKill(args, Math.min(5, Math.max(1, kills - done)));
     await application.stop();
     done += killed;
     const told = `round ${round}, ${name}, key ${shape.columns} of ${shape.of('n')}, parallelism ${parallelism}, seed ${seed}`;
     expect(application.writes, told).toBeGreaterThan(0);
-    if (name === 'backfill') await expectBackfilled(database.url, told);
+    if (inPlace) await expectBackfilled(database.url, told);
     else await expectTransferred(database.url, other?.url ?? '', name, told);
     await database.drop();
     await other?.drop();

@@ -25,6 +25,8 @@ export interface MigrateOptions {
   readonly throttle?: Throttle;
   readonly report?: (event: DataMigrationEvent) => void;
   readonly validate?: DataMigrationRun['validate'];
+  /** The folder with modules. */
+  readonly transforms?: string;
 }
 
 /** @param body of the spec; `name` and a pace for tests are given */
@@ -39,6 +41,7 @@ export const runOf = (url: string, body: object, options: MigrateOptions = {}): 
   spec: dataMigrationSpec.parse({ name: 'test', ...body }),
   source: parseTarget(url),
   written: options.to === undefined ? null : parseTarget(options.to),
+  transforms: options.transforms,
   throttle: () => options.throttle ?? unthrottled,
   signal: options.signal ?? new AbortController().signal,
   report: options.report ?? (() => undefined),

@@ -331,7 +331,7 @@ test('there is a test above for each that reads PostgreSQL', () => {
     connections,
   ];
   const others = signals.filter((signal) => !tested.includes(signal)).map(({ name }) => name);
-  expect(others).toEqual(['application-latency']);
+  expect(others).toEqual(['application-latency', 'time-window']);
 });
 
 async function waiting(client: pg.Client): Promise<number> {

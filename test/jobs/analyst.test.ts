@@ -36,7 +36,7 @@ async function planRequestOf(files: Readonly<Record<string, string | Buffer>>): 
   const bundle = await bundleOf(files);
   const history = { exists: false, rows: [], schemaExists: true, schemaInUse: false };
   const comparison = compare(bundle, history, { outOfOrder: 'warn' });
-  return { bundle, history, comparison, serverVersion: '15', surroundings: nothing };
+  return { bundle, history, comparison, serverVersion: '15', surroundings: nothing, held: null };
 }
 
 describe('the thread', () => {
@@ -176,7 +176,8 @@ test('an idle thread keeps no process alive, and the sources run by tsx from any
   const code = `const { openAnalyst } = await import(${JSON.stringify(analyst)});
     const { text } = await (await openAnalyst({ log: console })).analyse({ migrations: [
       { name: 'x', sql: Buffer.from('SELECT 1;'), checksum: '' }], only: null, complete: true,
-      surroundings: { catalogue: null, previousSchema: null }, format: 'json', notices: false, directory: '' });
+      held: null,
+  surroundings: { catalogue: null, previousSchema: null }, format: 'json', notices: false, directory: '' });
     console.log(JSON.parse(text).verdict);`;
   const { stdout, status } = spawnSync(
     process.execPath,

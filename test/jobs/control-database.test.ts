@@ -45,6 +45,7 @@ describe('our own migrations', () => {
     Alert: Prisma.AlertScalarFieldEnum,
     Delivery: Prisma.DeliveryScalarFieldEnum,
     IdempotencyKey: Prisma.IdempotencyKeyScalarFieldEnum,
+    DataMigration: Prisma.DataMigrationScalarFieldEnum,
     Flag: Prisma.FlagScalarFieldEnum,
     FlagChange: Prisma.FlagChangeScalarFieldEnum,
   };
@@ -68,6 +69,7 @@ describe('our own migrations', () => {
     await prisma.alert.findFirst();
     await prisma.delivery.findFirst();
     await prisma.idempotencyKey.findFirst();
+    await prisma.dataMigration.findFirst();
     await prisma.flag.findFirst();
     await prisma.flagChange.findFirst();
     const found = await query(

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openSession } from '../../src/db/session.ts';
+import { parseTarget } from '../../src/db/target.ts';
 import { cancelJob } from '../../src/jobs/jobs.ts';
 import { type RunningWorker, startWorker } from '../../src/jobs/worker.ts';
 import { type DeployPlace, openDeployPlace } from '../acceptance/deploy-place.ts';
@@ -295,12 +297,18 @@ describe('a deployment is rehearsed', { timeout: 120_000 }, () => {
 
   test('a worker that is killed in it leaves nothing for long', async () => {
     await open();
-    place.write({ '1_slow': 'create table t (id int); select pg_sleep(1);' });
+    // It waits as long as the test has a session of that name.
+    const holding = `hold_${target.name.slice(-12)}`;
+    const hold = await openSession(parseTarget(target.url), { applicationName: holding });
+    place.write({
+      '1_slow': `create table t (id int); select pg_sleep(60) where exists (select from pg_stat_activity where application_name = '${holding}');`,
+    });
     const child = await place.startWorkerProcess();
     const jobId = await place.deploy();
     await waitFor(async () => (await scratches(jobId)).length > 0, { what: 'a scratch database' });
     child.kill('SIGKILL');
     await once(child, 'exit');
+    await hold.close();
     await start();
     expect(await place.finished(jobId)).toMatchObject({ state: 'succeeded' });
     await waitFor(async () => (await scratches(jobId)).length === 0, { what: 'the sweep' });

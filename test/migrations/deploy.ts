@@ -32,10 +32,13 @@ export interface DeployOptions {
 
 /** A bundle of migrations by name. */
 export const bundleOf = (files: Readonly<Record<string, string | Buffer>>): Promise<Bundle> =>
-  assembleBundle('the test', Object.keys(files), async (relative) => {
-    if (relative === 'migration_lock.toml') return Buffer.from('provider = "postgresql"\n');
-    const sql = files[relative.replace('/migration.sql', '')];
-    return sql === undefined ? null : Buffer.from(sql);
+  assembleBundle('the test', Object.keys(files), {
+    async read(relative) {
+      if (relative === 'migration_lock.toml') return Buffer.from('provider = "postgresql"\n');
+      const sql = files[relative.replace('/migration.sql', '')];
+      return sql === undefined ? null : Buffer.from(sql);
+    },
+    list: async () => [],
   });
 
 export async function planFor(url: string, bundle: Bundle, keeps = false): Promise<Plan> {

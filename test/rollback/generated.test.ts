@@ -152,6 +152,13 @@ const cases: readonly Case[] = [
     change: 'alter table v drop constraint v_n_check, drop constraint v_k_key, alter n drop not null',
     has: /restore\n[\s\S]*SET NOT NULL;\n[\s\S]*ADD CONSTRAINT "v_n_check"/,
   },
+  {
+    what: 'tables that came one after the other go at once',
+    before: 'create table w (id int primary key)',
+    change:
+      'create table w1 (id int primary key, w int references w); create table "w, ""2""" (id int references w1)',
+    has: /^DROP TABLE "public"\."w, ""2""", "public"\."w1";$/m,
+  },
 ];
 
 test('the rows are given back, whatever was changed', { timeout: 300_000 }, async () => {

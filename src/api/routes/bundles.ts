@@ -1,3 +1,4 @@
+import type { Bundle } from '../../db/control/generated/client.ts';
 import { AppError } from '../../errors.ts';
 import { storeBundle } from '../../jobs/store-bundle.ts';
 import type { App } from '../app.ts';
@@ -6,7 +7,21 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { archive, bundle, bundleParameter } from '../schemas/bundle.ts';
 
 /** Every column but the archive itself. */
-const shown = { id: true, migrations: true, bytes: true, createdAt: true, createdBy: true };
+const shown = {
+  id: true,
+  migrations: true,
+  dataMigrations: true,
+  bytes: true,
+  createdAt: true,
+  createdBy: true,
+};
+
+type Shown = Pick<Bundle, keyof typeof shown>;
+
+const view = ({ dataMigrations, ...rest }: Shown) => ({
+  ...rest,
+  dataMigrations: bundle.shape.dataMigrations.parse(dataMigrations),
+});
 
 export function bundles(app: App, { config, control }: ApiDependencies): void {
   const { maxBundleBytes } = config.http;
@@ -34,7 +49,7 @@ export function bundles(app: App, { config, control }: ApiDependencies): void {
     handler: async (request, reply) => {
       const { id, created } = await storeBundle(control, request.body, callerOf(request).name);
       reply.code(created ? 201 : 200).header('location', `/api/bundles/${id}`);
-      return control.prisma.bundle.findUniqueOrThrow({ where: { id }, select: shown });
+      return view(await control.prisma.bundle.findUniqueOrThrow({ where: { id }, select: shown }));
     },
   });
 
@@ -53,7 +68,7 @@ export function bundles(app: App, { config, control }: ApiDependencies): void {
       const { id } = request.params;
       const found = await control.prisma.bundle.findUnique({ where: { id }, select: shown });
       if (found === null) throw new AppError('BUNDLE_NOT_FOUND', `There is no bundle ${id}.`, { bundle: id });
-      return found;
+      return view(found);
     },
   });
 

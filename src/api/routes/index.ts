@@ -4,6 +4,7 @@ import { alerts } from './alerts.ts';
 import { analyses } from './analyses.ts';
 import { backups } from './backups.ts';
 import { bundles } from './bundles.ts';
+import { dataMigrations } from './data-migrations.ts';
 import { databases } from './databases.ts';
 import { deployments } from './deployments.ts';
 import { documents } from './documents.ts';
@@ -15,6 +16,7 @@ import { jobs } from './jobs.ts';
 import { metrics } from './metrics.ts';
 import { ofrep } from './ofrep.ts';
 import { plans } from './plans.ts';
+import { quarantine } from './quarantine.ts';
 import { recoveries } from './recoveries.ts';
 import { rollbackTests } from './rollback-tests.ts';
 import { rollbacks } from './rollbacks.ts';
@@ -33,6 +35,8 @@ export const routes: readonly Routes[] = [
   deployments,
   rollbacks,
   rollbackTests,
+  dataMigrations,
+  quarantine,
   validations,
   vault,
   backups,

@@ -80,6 +80,20 @@ export const planBody = z
     mode: z.string(),
     serverVersion: z.string(),
     migrations: z.array(plannedMigration),
+    held: z
+      .object({
+        migration: z.string(),
+        after: z.array(z.string()).describe('Pending as well, and to be applied after it'),
+        waitsFor: z.array(
+          z.object({
+            name: z.string(),
+            dataMigration: z.uuid().nullable().describe('The newest of that name'),
+            state: z.string().nullable(),
+          }),
+        ),
+      })
+      .nullish()
+      .describe('A migration that waits for data migrations: the plan ends before it'),
     faults: z.array(fault),
     analysis: analysis
       .nullish()

@@ -66,6 +66,8 @@ export const archive = defineKind<z.infer<typeof form>>({
                 return { changed, faults: [] };
               },
             },
+      later: { impossible: 'they would be gone before anybody could read them' },
+      check: { by: 'rows-left' },
       close: async () => undefined,
     };
   },

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { quoteIdentifier } from '../../db/quote.ts';
+import type { Session } from '../../db/session.ts';
+import type { Table } from '../../vault/table.ts';
 import { onlyOf } from '../../vault/target.ts';
-import { defineKind } from '../define-kind.ts';
+import { defineKind, type LaterChange } from '../define-kind.ts';
 import { conditionSql, expressionSql, findTable, invalid, requireWritable, tryOut } from '../expressions.ts';
 import { baseForm, columnName, expressionText } from '../forms.ts';
 import { chooseKey } from '../keys.ts';
@@ -17,7 +19,9 @@ const form = z
   })
   .meta({ id: 'BackfillSpec' });
 
-export const backfill = defineKind<z.infer<typeof form>>({
+type Spec = z.infer<typeof form>;
+
+export const backfill = defineKind<Spec>({
   name: 'backfill',
   summary: 'sets columns of a table to SQL expressions',
   form,
@@ -47,7 +51,33 @@ export const backfill = defineKind<z.infer<typeof form>>({
           sql: `update ${onlyOf(table)} set ${assignments.join(', ')} where ${rows}`,
         }),
       },
+      later: () => settingLater(session, table, spec),
+      check: { by: 'rows-left' },
       close: async () => undefined,
     };
   },
 });
+
+/**
+ * What PostgreSQL generates it generates after triggers that come before the row: an expression over that finds no such
+ * column here.
+ */
+async function settingLater(session: Session, table: Table, { set, where }: Spec): Promise<LaterChange> {
+  const own = table.columns
+    .filter(({ generated }) => generated === '')
+    .map(({ name }) => quoteIdentifier(name));
+  const names = Object.keys(set).map((name) => quoteIdentifier(name));
+  const values: string[] = [];
+  for (const [name, text] of Object.entries(set))
+    values.push(await expressionSql(`the column ${name}`, text));
+  const needed = where === undefined ? '' : ` where (${await expressionSql('where', where)}) is true`;
+  const from = (row: string): string => `from (${row}) as ${quoteIdentifier(table.name)}${needed}`;
+  const rows = `select ${own.join(', ')} from ${onlyOf(table)}`;
+  await tryOut(session, 'laterRows', `select ${values.join(', ')} ${from(rows)}`);
+  const row = `select ${own.map((name) => `new.${name} as ${name}`).join(', ')}`;
+  return {
+    when: 'before',
+    body: `select ${values.map((value, n) => `${value} as ${names[n]}`).join(', ')} into " row" ${from(row)};
+      if found then ${names.map((name) => `new.${name} := " row".${name};`).join(' ')} end if;`,
+  };
+}

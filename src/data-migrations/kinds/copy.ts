@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import type { Table } from '../../vault/table.ts';
 import { onlyOf } from '../../vault/target.ts';
 import { defineKind } from '../define-kind.ts';
 import { conditionSql, findTable } from '../expressions.ts';
 import { baseForm, columnsForm, conflictForm, destinationForm } from '../forms.ts';
-import { chooseKey } from '../keys.ts';
-import { conflictSql, readMapping } from '../mapping.ts';
+import { chooseKey, sameKeySql } from '../keys.ts';
+import { conflictSql, type Mapping, readMapping } from '../mapping.ts';
 import { stream } from '../stream.ts';
 
 const form = z
@@ -44,18 +45,17 @@ export const copy = defineKind<z.infer<typeof form>>({
     const conflict = conflictSql(written, mapping, spec.onConflict);
     const select = (rows: string, order: string | null): string =>
       `select ${mapping.values.join(', ')} from ${onlyOf(table)} where ${rows}${order === null ? '' : ` order by ${order}`}`;
+    const copied = (rows: string): string => `insert into ${mapping.into} ${select(rows, null)} ${conflict}`;
+    const where = await conditionSql(places.source, table, spec.where);
     return {
-      source: { table, key, where: await conditionSql(places.source, table, spec.where) },
+      source: { table, key, where },
       written,
       removes: false,
       how:
         places.source === places.written
           ? {
               by: 'statement',
-              change: (rows) => ({
-                with: [],
-                sql: `insert into ${mapping.into} ${select(rows, null)} ${conflict}`,
-              }),
+              change: (rows) => ({ with: [], sql: copied(rows) }),
             }
           : {
               by: 'transfer',
@@ -65,7 +65,31 @@ export const copy = defineKind<z.infer<typeof form>>({
                 return { changed, faults: [] };
               },
             },
+      later:
+        places.source === places.written && key !== null
+          ? async () => ({
+              when: 'after',
+              body: `${copied(`${sameKeySql(key, 'new', table.sql)} and (${where}) is true`)};`,
+            })
+          : {
+              impossible:
+                key === null
+                  ? 'without a key none is told from the others'
+                  : 'they would have to reach another database',
+            },
+      check: { by: 'comparison', columns: comparedColumns(spec, mapping, written) },
       close: async () => undefined,
     };
   },
 });
+
+/** Of rows that were there already and were left as they were, only the keys have to be the same. */
+function comparedColumns(
+  { columns, onConflict }: z.infer<typeof form>,
+  { names }: Mapping,
+  { keys }: Table,
+): Record<string, string> {
+  const key = keys.find((one) => one.every((name) => names.includes(name))) ?? [];
+  const compared = onConflict === 'skip' ? key : names;
+  return Object.fromEntries(compared.map((name) => [name, columns?.[name] ?? name]));
+}

@@ -29,6 +29,8 @@ export const deletion = defineKind<z.infer<typeof form>>({
       written: table,
       removes: true,
       how: { by: 'statement', change: (rows) => ({ with: [], sql: sql(rows) }) },
+      later: { impossible: 'they would be gone before anybody could read them' },
+      check: { by: 'rows-left' },
       close: async () => undefined,
     };
   },

@@ -8,6 +8,7 @@ import { lockWaits } from './lock-waits.ts';
 import { replication } from './replication.ts';
 import { slots } from './slots.ts';
 import { statementLatency } from './statement-latency.ts';
+import { timeWindow } from './time-window.ts';
 import { walRate } from './wal-rate.ts';
 
 export const signals: readonly Signal[] = [
@@ -21,4 +22,5 @@ export const signals: readonly Signal[] = [
   checkpoints,
   disk,
   connections,
+  timeWindow,
 ];

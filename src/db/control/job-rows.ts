@@ -137,7 +137,7 @@ export async function appendEvent(
 export async function endJob(
   transaction: ControlTransaction,
   { jobId, attempt }: Attempt,
-  from: 'queued' | 'running',
+  from: 'queued' | 'running' | 'paused',
   outcome: JobOutcome,
 ): Promise<boolean> {
   const told = outcome.state === 'succeeded' ? { result: outcome.result ?? null } : { error: outcome.error };
@@ -165,6 +165,36 @@ export async function requeueJob(
      where id = ${jobId}::uuid and attempt = ${attempt} and state = 'running' and cancel_requested_at is null`;
   if (requeued === 0) return false;
   return appendEvent(transaction, { jobId, attempt }, { type: 'requeued', body: { error, delayMs } });
+}
+
+/**
+ * Lets a running attempt rest until the job is resumed.
+ * @returns false when another attempt owns the job, or it is to be cancelled: nothing was written
+ */
+export async function pauseJob(
+  transaction: ControlTransaction,
+  { jobId, attempt }: Attempt,
+): Promise<boolean> {
+  const paused = await transaction.$executeRaw`
+    update job set state = 'paused', worker = null, heartbeat_at = null
+     where id = ${jobId}::uuid and attempt = ${attempt} and state = 'running' and cancel_requested_at is null`;
+  if (paused === 0) return false;
+  return appendEvent(transaction, { jobId, attempt }, { type: 'paused', body: {} });
+}
+
+/**
+ * Puts a paused job back into the queue; the entry for its next attempt is to be added then.
+ * @returns false when it is not paused: nothing was written
+ */
+export async function resumeJob(
+  transaction: ControlTransaction,
+  { jobId, attempt }: Attempt,
+  requestedBy: string,
+): Promise<boolean> {
+  const resumed = await transaction.$executeRaw`
+    update job set state = 'queued', due_at = now() where id = ${jobId}::uuid and attempt = ${attempt} and state = 'paused'`;
+  if (resumed === 0) return false;
+  return appendEvent(transaction, { jobId, attempt }, { type: 'resumed', body: { requestedBy } });
 }
 
 export interface StoredEvent {

@@ -1,6 +1,9 @@
 import type { JobKind } from '../define-job.ts';
 import { alertDelivery } from './alert-delivery.ts';
 import { backup } from './backup.ts';
+import { dataMigration } from './data-migration.ts';
+import { dataMigrationDryRun } from './data-migration-dry-run.ts';
+import { dataMigrationRetry } from './data-migration-retry.ts';
 import { deployment } from './deployment.ts';
 import { driftCheck } from './drift-check.ts';
 import { healthCheck } from './health-check.ts';
@@ -19,6 +22,9 @@ export const kinds = [
   recovery,
   backup,
   validation,
+  dataMigration,
+  dataMigrationDryRun,
+  dataMigrationRetry,
   healthCheck,
   alertDelivery,
   vaultExpiry,

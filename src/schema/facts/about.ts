@@ -16,7 +16,8 @@ export const comments: FactQuery = () => `
                  and a.type not in ('schema', 'extension', 'event trigger', 'publication', 'server', 'foreign-data wrapper', 'language', 'access method')
            where (d.objoid >= 16384 or (d.classoid = 'pg_namespace'::regclass and exists (select from namespaces s where s.oid = d.objoid)))
              and not exists (select from members own where own.classid = d.classoid and own.objid = d.objoid)) i
-   where not coalesce('_prisma_migrations' = any (i.object_names), false)`;
+   where not coalesce('_prisma_migrations' = any (i.object_names), false)
+     and not (i.schema is null and coalesce(i.object_names[1] ~ '^switchback(_vault.*)?$', false))`;
 
 export const defaultPrivileges: FactQuery = () => `
   select 'default privileges', n.name::text,

@@ -1,4 +1,5 @@
 /** Facts of functions, triggers, rules and policies. */
+import { isOwnTriggerSql } from '../own-triggers.ts';
 import { type FactQuery, noOwner, notInternal, notMember, words } from './scope.ts';
 
 const called = `p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')'`;
@@ -37,7 +38,7 @@ const enabled = (column: string): string =>
 export const triggers: FactQuery = () => `
   select 'trigger', c.schema, c.relname, g.tgname, ${words('pg_get_triggerdef(g.oid)', enabled('g.tgenabled'))}, ${noOwner}
     from relations c join pg_trigger g on g.tgrelid = c.oid
-   where not g.tgisinternal`;
+   where not g.tgisinternal and not ${isOwnTriggerSql('g')}`;
 
 /** Of constraints. Their names have numbers of the catalogue in them. */
 export const disabledTriggers: FactQuery = () => `

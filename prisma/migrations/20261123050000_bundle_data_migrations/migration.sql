@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "bundle" ADD COLUMN "data_migrations" JSONB NOT NULL DEFAULT '[]';
