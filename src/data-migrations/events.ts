@@ -38,4 +38,6 @@ export type DataMigrationEvent =
   | { readonly type: 'row-at-fault'; readonly key: KeyValues; readonly error: ErrorRecord }
   | { readonly type: 'range-split'; readonly range: string }
   | { readonly type: 'vacuumed'; readonly tookMs: number }
-  | { readonly type: 'written'; readonly progress: DataMigrationProgress };
+  | { readonly type: 'written'; readonly progress: DataMigrationProgress }
+  /** Two tables have changed places; `tookMs`: in one transaction, from its first lock on. */
+  | { readonly type: 'swapped'; readonly table: string; readonly tookMs: number };

@@ -73,6 +73,8 @@ export class Teller {
     else if (type === 'control') this.#note(type, controlled(event.control));
     else if (type === 'reconnecting') this.#note(type, `The database is tried again: ${event.reason}`);
     else if (type === 'vacuumed') this.#note(type, `Vacuumed in ${event.tookMs} ms`);
+    else if (type === 'swapped')
+      this.#note(type, `${event.table} is the other one of the two tables, in ${event.tookMs} ms`);
     else if (type === 'retrying') this.#often(type, `A batch is tried again: ${event.reason}`);
     else if (type === 'row-at-fault')
       this.#often(

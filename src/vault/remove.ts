@@ -12,14 +12,19 @@ export async function removeEntry(session: Session, id: string): Promise<void> {
 }
 
 export async function drop(session: Session, { id, relation, facts }: VaultEntry): Promise<void> {
-  await session.query(
-    [
-      'begin',
-      ...(facts.beforeRemoval ?? []),
-      ...(relation === null ? [] : [`drop table if exists ${inVault(relation)}`]),
-      `delete from ${vaultSchema}.conflict where entry = '${id}'`,
-      `update ${vaultSchema}.entry set state = 'removed', bytes = 0 where id = '${id}'`,
-      'commit',
-    ].join('; '),
-  );
+  try {
+    await session.query(
+      [
+        'begin',
+        ...(facts.beforeRemoval ?? []),
+        ...(relation === null ? [] : [`drop table if exists ${inVault(relation)}`]),
+        `delete from ${vaultSchema}.conflict where entry = '${id}'`,
+        `update ${vaultSchema}.entry set state = 'removed', bytes = 0 where id = '${id}'`,
+        'commit',
+      ].join('; '),
+    );
+  } catch (error) {
+    if (session.alive) await session.query('rollback');
+    throw error;
+  }
 }

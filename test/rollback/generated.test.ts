@@ -159,6 +159,81 @@ const cases: readonly Case[] = [
       'create table w1 (id int primary key, w int references w); create table "w, ""2""" (id int references w1)',
     has: /^DROP TABLE "public"\."w, ""2""", "public"\."w1";$/m,
   },
+  {
+    what: 'rows by a key that the migration has made itself',
+    before: 'create table x (team int not null unique, note text not null)',
+    change: `alter table x drop constraint x_team_key; alter table x add id text;
+      update x set id = 'x' || team; alter table x alter id set not null, add primary key (id);
+      insert into x (id, team, note) values ('new', -1, 'new'); update x set note = note || '!';
+      delete from x where id = (select min(id) from x where id <> 'new'); alter table x drop column team`,
+    has: /restore\n[\s\S]*DROP COLUMN "id";/,
+  },
+  {
+    what: 'a key that the migration has made, of a type that it has made, with a default of a sequence',
+    before: 'create table xx (note text, n int not null)',
+    change: `create type xx_id as enum ('a', 'b', 'c', 'd'); alter table xx add id serial, add k xx_id;
+      update xx set k = (enum_range(null::xx_id))[id]; alter table xx alter k set not null, add unique (k), add primary key (id);
+      delete from xx where id = 2; update xx set n = n + 1; alter table xx drop column note`,
+  },
+  {
+    what: 'a column that was renamed before it was emptied and dropped, and a new one of its new name',
+    before: 'create table y (id int primary key, role text not null, n int)',
+    change: `alter table y rename role to project_role; alter table y alter project_role drop not null;
+      update y set n = length(project_role), project_role = null; alter table y drop project_role, add project_role int`,
+  },
+  {
+    what: 'a key that was renamed before rows went',
+    before: 'create table z (id int primary key, a text not null)',
+    change: `alter table z rename id to key; update z set a = 'x' where key = (select min(key) from z);
+      delete from z where key = (select max(key) from z); alter table z alter a type int using length(a)`,
+  },
+  {
+    what: 'tables that were renamed and moved before they lost something',
+    before:
+      'create table aa (id int primary key, a text not null, b int); create table ab (id serial primary key, a text); create table ac (id int, a text)',
+    change: `create schema aas; alter table aa rename to aa2; alter table aa2 set schema aas; alter schema aas rename to aat;
+      alter table aat.aa2 drop column b; update aat.aa2 set a = 'x'; alter table ab rename column a to c;
+      alter table ab rename to ab2; drop table ab2; alter table ac rename a to d; alter table ac rename to ac2; truncate ac2`,
+  },
+  {
+    what: 'a column put aside for another of its name',
+    before: 'create table ad (id int primary key, a text not null)',
+    change: `alter table ad rename a to a_old; alter table ad add a jsonb; update ad set a = to_jsonb(a_old), a_old = '';
+      delete from ad where id = (select max(id) from ad); alter table ad drop a_old`,
+  },
+  {
+    what: 'a key put aside for another of its name',
+    before: 'create table ae (id int primary key, a text not null)',
+    change: `alter table ae rename id to old_id; alter table ae drop constraint ae_pkey;
+      alter table ae add id uuid not null default gen_random_uuid(), add primary key (id);
+      update ae set a = a || '!'; insert into ae (old_id, a) values (-1, 'new');
+      delete from ae where old_id = (select max(old_id) from ae); alter table ae drop old_id`,
+  },
+  {
+    what: 'a key that was dropped, and another of its name',
+    before: 'create table af (id int primary key, a text not null)',
+    change: `alter table af drop id; alter table af add id bigserial primary key;
+      update af set a = a || '!'; insert into af (a) values ('new'); delete from af where id = 2`,
+  },
+  {
+    what: 'a table whose name another one takes, and both lose rows',
+    before: 'create table ag (id int primary key, a text not null)',
+    change: `alter table ag rename to ag_old; create table ag (id int primary key, a text);
+      create function ag_f() returns trigger language plpgsql as 'begin insert into ag values (old.id, old.a); return old; end';
+      create trigger ag_t before delete on ag_old for each row execute function ag_f(); delete from ag_old`,
+  },
+  {
+    what: 'a sequence that was renamed before it was set',
+    before: 'create sequence ah_seq; create table ah (id int primary key)',
+    change: "alter sequence ah_seq rename to ah_s; select setval('ah_s', 77); update ah set id = -id",
+  },
+  {
+    what: 'partitions of a table whose column was renamed',
+    before:
+      'create table ai (id int, a text, primary key (id)) partition by hash (id); create table ai0 partition of ai for values with (modulus 2, remainder 0); create table ai1 partition of ai for values with (modulus 2, remainder 1)',
+    change:
+      "alter table ai rename a to b; update ai set b = 'x'; alter table ai1 rename to ai2; drop table ai2; alter table ai drop b",
+  },
 ];
 
 test('the rows are given back, whatever was changed', { timeout: 300_000 }, async () => {

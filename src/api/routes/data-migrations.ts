@@ -16,6 +16,8 @@ import {
 } from '../../jobs/data-migrations.ts';
 import { enqueue } from '../../jobs/enqueue.ts';
 import { dataMigrationDryRun } from '../../jobs/kinds/data-migration-dry-run.ts';
+import { dataMigrationUndo } from '../../jobs/kinds/data-migration-undo.ts';
+import { requireUndoable } from '../../jobs/undo-data-migration.ts';
 import type { App } from '../app.ts';
 import { type Caller, callerOf, databaseFor, maySee } from '../authentication.ts';
 import type { ApiDependencies } from '../dependencies.ts';
@@ -155,6 +157,30 @@ export function dataMigrations(app: App, deps: ApiDependencies): void {
       const record = await cancelDataMigrationJob(deps, id, callerOf(request).name);
       reply.code(202).header('location', `/api/jobs/${record.jobId}`);
       return view(record);
+    },
+  });
+
+  app.route({
+    method: 'POST',
+    url: `${path}/:id/undo`,
+    config: { access: 'operate', idempotent: true },
+    schema: {
+      tags,
+      operationId: 'undoDataMigration',
+      summary: 'Give a table that a `shadow` has changed its old form back, with all that was written since',
+      params: idParameter,
+      response: { 202: accepted },
+    },
+    handler: async (request, reply) => {
+      const { name: requestedBy } = callerOf(request);
+      const record = await readDataMigration(deps, request, request.params.id);
+      requireUndoable(record);
+      const { jobId, createdAt } = await enqueue(deps, {
+        ...{ kind: dataMigrationUndo, database: record.database, requestedBy },
+        payload: { dataMigration: record.id },
+      });
+      reply.code(202).header('location', `/api/jobs/${jobId}`);
+      return { id: record.id, job: queued(jobId), createdAt, requestedBy };
     },
   });
 }

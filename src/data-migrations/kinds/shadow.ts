@@ -9,9 +9,10 @@ import { baseForm, columnName, expressionText } from '../forms.ts';
 import { chooseKey, type Key } from '../keys.ts';
 import { readAlteration } from '../shadow/alter.ts';
 import { notesTable } from '../shadow/mirror.ts';
-import { type Prepared, prepareShadow, requireTable } from '../shadow/prepare.ts';
+import { type Prepared, prepareShadow } from '../shadow/prepare.ts';
 import { readShadow } from '../shadow/state.ts';
 import { swap } from '../shadow/swap.ts';
+import { findTables } from '../shadow/tables.ts';
 
 const { where: _, ...common } = baseForm;
 
@@ -53,16 +54,15 @@ export const shadow = defineKind<Spec>({
   writtenTo: () => undefined,
   async prepare(spec, { source: session, sourceSchema, id }) {
     const state = await readShadow(session, id);
-    if (state !== null) {
-      const table = await requireTable(session, state.old, state);
-      const made = await requireTable(session, state.shadow, state);
-      return workOf(session, spec, id, table, await chooseKey(session, table, spec.key), {
-        state,
-        shadow: made,
-      });
+    if (state?.state === 'mirrored') {
+      const { live, mirrored } = await findTables(session, state);
+      const key = await chooseKey(session, live, spec.key);
+      return workOf(session, spec, id, live, key, { state, shadow: mirrored });
     }
     const table = await findTable(session, { schema: spec.schema ?? sourceSchema, table: spec.table });
     const key = await chooseKey(session, table, spec.key);
+    // What is left is to finish: its rows are copied.
+    if (state !== null) return workOf(session, spec, id, table, key, { state, shadow: table });
     const alteration = await readAlteration(spec.alter);
     const { name, columns: given, pace } = spec;
     return {
@@ -85,7 +85,7 @@ function workOf(
   prepared: Prepared | null,
 ): Work {
   const written = prepared?.shadow ?? table;
-  const columns = prepared?.state.columns ?? { key: [], forth: [], back: [] };
+  const columns = prepared?.state.columns ?? { key: [], forth: [] };
   const names = columns.forth.map(({ name }) => name);
   return {
     source: { table, key, where: 'true' },

@@ -1,7 +1,7 @@
 /** What a table is to become: actions of ALTER TABLE, as they are applied to its shadow. */
 import { AppError } from '../../errors.ts';
 import { loadParser, parse, SyntaxFault } from '../../sql/parse.ts';
-import type { AlterTableCmd } from '../../sql/tree.ts';
+import type { AlterTableCmd, Node } from '../../sql/tree.ts';
 
 /** Actions that change what a table is made of. What hangs on it, such as triggers and foreign keys, is carried over as it is. */
 const possible = new Set([
@@ -47,7 +47,7 @@ export async function readAlteration(text: string): Promise<Alteration> {
   for (const { subtype, def } of commands) {
     if (!possible.has(subtype ?? ''))
       throw refused(`it does more than change what the table is made of (${subtype})`);
-    if (def !== undefined && 'Constraint' in def && def.Constraint.contype === 'CONSTR_FOREIGN')
+    if (isForeignKey(def))
       throw refused('a foreign key is added by a migration of its own, once the table has its place');
   }
   const using = commands.flatMap(({ subtype, name, def }) =>
@@ -59,6 +59,13 @@ export async function readAlteration(text: string): Promise<Alteration> {
       : [],
   );
   return { text, using };
+}
+
+/** A constraint of the table, or one that stands with a column. */
+function isForeignKey(def: Node | undefined): boolean {
+  if (def === undefined) return false;
+  if ('Constraint' in def) return def.Constraint.contype === 'CONSTR_FOREIGN';
+  return 'ColumnDef' in def && (def.ColumnDef.constraints ?? []).some(isForeignKey);
 }
 
 function commandsOf(text: string): AlterTableCmd[] {

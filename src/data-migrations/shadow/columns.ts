@@ -40,7 +40,8 @@ export async function mapColumns(session: Session, request: ColumnsRequest): Pro
   const forth = await mapTo(session, shadow, table, (name) => given[name]?.forth);
   const back = await mapTo(session, table, shadow, (name) => given[name]?.back);
   await requireFilled(session, shadow, forth);
-  return { key, forth, back };
+  const always = shadow.columns.filter(({ identity }) => identity === 'a').map(({ name }) => name);
+  return { key, forth, back, always };
 }
 
 function requireKey(shadow: Table, key: readonly string[]): void {

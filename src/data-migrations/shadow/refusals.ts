@@ -41,7 +41,7 @@ const reasonsSql = `
   union all select format('%s is partitioned and has a foreign key to it, which PostgreSQL cannot add as NOT VALID', k.conrelid::regclass)
     from pg_constraint k join pg_class c on c.oid = k.conrelid and c.relkind = 'p' where k.contype = 'f' and k.confrelid = $1 and k.conparentid = 0
   union all
-  select distinct format('%s depends on it', pg_describe_object(d.classid, d.objid, 0))
+  select distinct format('%s depends on it', pg_describe_object(d.classid, d.objid, d.objsubid))
     from v join lateral (
       select d.* from pg_depend d where d.refclassid = 'pg_class'::regclass and d.refobjid = v.oid
       union all

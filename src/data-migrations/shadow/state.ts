@@ -1,5 +1,4 @@
 /** Where a shadow table stands: a row in the database that has it, written in the transaction that brings it there. */
-import { quoteIdentifier } from '../../db/quote.ts';
 import type { Session } from '../../db/session.ts';
 import { AppError } from '../../errors.ts';
 import { ensureDataMigrations } from '../schema.ts';
@@ -29,8 +28,8 @@ export interface WayBack {
     readonly kept: string;
     readonly name: string;
   }[];
-  /** Defaults that were taken off it, as SQL. */
-  readonly defaults: readonly string[];
+  /** What was taken off its columns, as SQL: defaults, and ALWAYS of identity columns. */
+  readonly restore: readonly string[];
 }
 
 /** A column of one of the two tables, and the SQL expression over the other one that it is set to. */
@@ -46,6 +45,8 @@ export interface Columns {
   readonly forth: readonly MappedColumn[];
   /** Columns of the table, over those of the shadow. */
   readonly back: readonly MappedColumn[];
+  /** Columns of the shadow that are GENERATED ALWAYS AS IDENTITY once it has its place: an upsert cannot write to such. */
+  readonly always: readonly string[];
 }
 
 export interface Shadow {
@@ -55,9 +56,6 @@ export interface Shadow {
   /** The place that both tables have one after the other. */
   readonly schema: string;
   readonly table: string;
-  /** Oids of the table as it was at first, and of the one that takes its place. */
-  readonly old: number;
-  readonly shadow: number;
   readonly state: ShadowState;
   /** What the old table was made of when the shadow was made like it. */
   readonly form: string;
@@ -73,8 +71,6 @@ export const createShadowsSql = `
       name text not null,
       schema_name text not null,
       table_name text not null,
-      old oid not null,
-      shadow oid not null,
       state text not null check (state in ('mirrored', 'swapped', 'undone', 'dropped')),
       form text not null,
       columns jsonb not null,
@@ -101,7 +97,7 @@ async function hasShadows(session: Session): Promise<boolean> {
 export async function readShadow(session: Session, id: string): Promise<Shadow | null> {
   if (!(await hasShadows(session))) return null;
   const { rows } = await session.query<Shadow>(
-    `select id, name, schema_name as schema, table_name as table, old::int8::float8 as old, shadow::int8::float8 as shadow, state, form,
+    `select id, name, schema_name as schema, table_name as table, state, form,
         columns, unvalidated, way_back as "wayBack" from switchback.shadow where id = $1`,
     [id],
   );
@@ -123,11 +119,10 @@ export async function insertShadow(
   session: Session,
   shadow: Omit<Shadow, 'state' | 'unvalidated' | 'wayBack'>,
 ): Promise<Shadow> {
-  const { id, name, schema, table, old, shadow: made, form, columns } = shadow;
+  const { id, name, schema, table, form, columns } = shadow;
   await session.query(
-    `insert into switchback.shadow (id, name, schema_name, table_name, old, shadow, state, form, columns)
-     values ($1, $2, $3, $4, $5, $6, 'mirrored', $7, $8)`,
-    [id, name, schema, table, old, made, form, JSON.stringify(columns)],
+    `insert into switchback.shadow (id, name, schema_name, table_name, state, form, columns) values ($1, $2, $3, $4, 'mirrored', $5, $6)`,
+    [id, name, schema, table, form, JSON.stringify(columns)],
   );
   return { ...shadow, state: 'mirrored', unvalidated: [], wayBack: null };
 }
@@ -161,7 +156,3 @@ export const hexOf = (id: string): string => id.replaceAll('-', '');
  * is the vault's: such schemas are no part of what is compared, copied or dumped.
  */
 export const shadowSchema = (id: string): string => `switchback_vault_shadow_${hexOf(id).slice(0, 20)}`;
-
-/** Schema of ours in which functions and notes of a shadow are. */
-export const ours = (what: string, id: string): string =>
-  `switchback.${quoteIdentifier(`${what}_${hexOf(id)}`)}`;

@@ -1,15 +1,15 @@
 /** The swap: the shadow takes the table's place. */
 import type { Session } from '../../db/session.ts';
 import { AppError } from '../../errors.ts';
-import { readTable } from '../../vault/table.ts';
+import { readTable, type Table } from '../../vault/table.ts';
 import type { DataMigrationEvent } from '../events.ts';
 import { patiently } from '../patience.ts';
-import { exchange } from './exchange.ts';
+import { alwaysSql, exchange } from './exchange.ts';
 import { formOf } from './like.ts';
 import { createMirror, dropMirrorSql } from './mirror.ts';
 import { atFault, requireSettled, settleNotes } from './notes.ts';
-import { requireTable } from './prepare.ts';
 import { requireShadow, type Shadow, shadowSchema, type Unvalidated, updateShadow } from './state.ts';
+import { findTables } from './tables.ts';
 import { inOwnTransaction, runAll } from './transaction.ts';
 
 export interface SwapRequest {
@@ -32,46 +32,59 @@ export interface SwapRequest {
 export async function swap(session: Session, request: SwapRequest): Promise<void> {
   const state = await requireShadow(session, request.id);
   if (state.state === 'mirrored') {
-    const { sql } = await requireTable(session, state.shadow, state);
+    const { mirrored } = await findTables(session, state);
     // Without statistics the application's first queries would be planned for an empty table.
-    await unhurried(session, `vacuum (analyze) ${sql}`);
+    await unhurried(session, `vacuum (analyze) ${mirrored.sql}`);
     await patiently(request, async () => {
       const refused = await settleNotes(session, state, 'forth');
       if (refused > 0) throw atFault(state, 'forth', `${refused} rows`);
+      const startedAt = performance.now();
       await inOwnTransaction(session, () => swapNow(session, request, state));
+      reportSwapped(request, state, startedAt);
     });
   }
   await validateForeignKeys(session, request);
 }
 
+export const reportSwapped = (
+  { report }: Pick<SwapRequest, 'report'>,
+  { schema, table }: Shadow,
+  startedAt: number,
+): void =>
+  report({
+    type: 'swapped',
+    table: `${schema}.${table}`,
+    tookMs: Math.round(performance.now() - startedAt),
+  });
+
 async function swapNow(session: Session, request: SwapRequest, state: Shadow): Promise<void> {
   const { id } = request;
-  const leaving = await requireTable(session, state.old, state);
-  const coming = await requireTable(session, state.shadow, state);
+  const { live: leaving, mirrored: coming } = await findTables(session, state);
   const { wayBack, unvalidated } = await exchange(session, {
     ...request,
-    ...{ name: state.name, leaving, coming, wayBack: null },
+    ...{ name: state.name, leaving, coming, names: [] },
+    restore: alwaysSql(leaving.sql, state.columns.always),
     beforeRemoval: [
       "set local lock_timeout = '2s'",
       ...dropMirrorSql({ id, direction: 'back' }),
       `update switchback.shadow set state = 'dropped' where id = '${id}'`,
     ],
     async checked() {
-      await requireUnchanged(session, state);
+      await requireUnchanged(session, state, leaving);
       await requireSettled(session, state, 'forth');
       await runAll(session, dropMirrorSql({ id, direction: 'forth' }));
     },
   });
   await session.query(`drop schema ${shadowSchema(id)}`);
-  const [from, to] = [await readTable(session, state.shadow), await readTable(session, state.old)];
+  const [from, to] = [await readTable(session, coming.oid), await readTable(session, leaving.oid)];
   if (from === null || to === null) throw new Error('a table that is locked is gone');
   const { key, back } = state.columns;
   await createMirror(session, { ...{ id, direction: 'back', from, to, key, columns: back } });
   await updateShadow(session, id, { state: 'swapped', unvalidated, wayBack });
 }
 
-async function requireUnchanged(session: Session, state: Shadow): Promise<void> {
-  if ((await formOf(session, state.old)) === state.form) return;
+async function requireUnchanged(session: Session, state: Shadow, table: Table): Promise<void> {
+  if ((await formOf(session, table.oid)) === state.form) return;
   throw new AppError(
     'TABLE_CHANGED',
     `${state.schema}.${state.table} was changed since its shadow was made like it (its columns, indexes or constraints): the change would be lost. It stays as it is. Cancel the data migration "${state.name}" and begin a new one.`,

@@ -1,14 +1,18 @@
 /** The way back from a swap, for as long as the old table is kept. */
 import type { Session } from '../../db/session.ts';
+import type { Target } from '../../db/target.ts';
 import { AppError } from '../../errors.ts';
 import { removeEntry } from '../../vault/remove.ts';
+import { endOrphans, lockMigration } from '../claim.ts';
 import { patiently } from '../patience.ts';
+import { openPlace } from '../place.ts';
+import { cancelWith } from '../worker.ts';
 import { exchange } from './exchange.ts';
 import { dropMirrorSql } from './mirror.ts';
 import { atFault, requireSettled, settleNotes } from './notes.ts';
-import { requireTable } from './prepare.ts';
-import { requireShadow, type Shadow, updateShadow } from './state.ts';
-import { type SwapRequest, validateForeignKeys } from './swap.ts';
+import { requireShadow, type Shadow, updateShadow, type WayBack } from './state.ts';
+import { reportSwapped, type SwapRequest, validateForeignKeys } from './swap.ts';
+import { findTables } from './tables.ts';
 import { inOwnTransaction, runAll } from './transaction.ts';
 
 /**
@@ -18,29 +22,27 @@ import { inOwnTransaction, runAll } from './transaction.ts';
  */
 export async function undoSwap(session: Session, request: SwapRequest): Promise<void> {
   const state = await requireShadow(session, request.id);
-  if (state.state === 'mirrored' || state.state === 'dropped' || state.wayBack === null)
-    throw notUndoable(
-      state,
-      state.state === 'dropped' ? 'the old table is not kept any more' : 'the tables were not swapped',
-    );
+  requireSwapped(state);
   if (state.state === 'swapped')
     await patiently(request, async () => {
       const refused = await settleNotes(session, state, 'back');
       if (refused > 0) throw atFault(state, 'back', `${refused} rows`);
+      const startedAt = performance.now();
       await inOwnTransaction(session, () => undoNow(session, request, state));
+      reportSwapped(request, state, startedAt);
     });
   await validateForeignKeys(session, request);
 }
 
 async function undoNow(session: Session, request: SwapRequest, state: Shadow): Promise<void> {
   const { id } = request;
-  const leaving = await requireTable(session, state.shadow, state);
-  const coming = await requireTable(session, state.old, state);
+  const { names, restore, entry } = state.wayBack as WayBack;
+  const { live: leaving, mirrored: coming } = await findTables(session, state);
   if (leaving.schema !== state.schema || leaving.name !== state.table)
     throw notUndoable(state, `the table is ${leaving.schema}.${leaving.name} by now`);
   const { unvalidated } = await exchange(session, {
     ...request,
-    ...{ name: state.name, leaving, coming, wayBack: state.wayBack, beforeRemoval: [] },
+    ...{ name: state.name, leaving, coming, names, restore, beforeRemoval: [] },
     async checked() {
       await requireSettled(session, state, 'back');
       await runAll(session, dropMirrorSql({ id, direction: 'back' }));
@@ -48,9 +50,28 @@ async function undoNow(session: Session, request: SwapRequest, state: Shadow): P
   });
   await session.query(
     "update switchback_vault.entry set state = 'restored', relation = null, bytes = 0 where id = $1",
-    [state.wayBack?.entry],
+    [entry],
   );
   await updateShadow(session, id, { state: 'undone', unvalidated });
+}
+
+/**
+ * `undoSwap` in a session of its own, once whoever was at it before is gone.
+ * @throws AppError those of `undoSwap`, of sessions
+ */
+export async function undoIn(target: Target, request: SwapRequest): Promise<void> {
+  const { id, lockTimeoutMs, signal } = request;
+  const session = await openPlace(target, id, lockTimeoutMs);
+  const stopCancelling = cancelWith(signal, [session]);
+  try {
+    requireSwapped(await requireShadow(session, id));
+    await endOrphans(session, id);
+    await lockMigration(session, id, signal);
+    await undoSwap(session, request);
+  } finally {
+    stopCancelling();
+    await session.close();
+  }
 }
 
 /**
@@ -63,6 +84,12 @@ export async function dropOld(session: Session, id: string): Promise<void> {
   if (state.state !== 'swapped' || state.wayBack === null)
     throw notUndoable(state, 'the tables are not swapped');
   await removeEntry(session, state.wayBack.entry);
+}
+
+/** Or undone, so that it can be called again. */
+function requireSwapped(state: Shadow): void {
+  if (state.state === 'mirrored') throw notUndoable(state, 'the tables were not swapped');
+  if (state.state === 'dropped') throw notUndoable(state, 'the old table is not kept any more');
 }
 
 const notUndoable = ({ id, name, schema, table }: Shadow, why: string): AppError =>

@@ -4,6 +4,7 @@ import { backup } from './backup.ts';
 import { dataMigration } from './data-migration.ts';
 import { dataMigrationDryRun } from './data-migration-dry-run.ts';
 import { dataMigrationRetry } from './data-migration-retry.ts';
+import { dataMigrationUndo } from './data-migration-undo.ts';
 import { deployment } from './deployment.ts';
 import { driftCheck } from './drift-check.ts';
 import { healthCheck } from './health-check.ts';
@@ -25,6 +26,7 @@ export const kinds = [
   dataMigration,
   dataMigrationDryRun,
   dataMigrationRetry,
+  dataMigrationUndo,
   healthCheck,
   alertDelivery,
   vaultExpiry,

@@ -12,7 +12,7 @@ import { waitFor } from '../../support/wait.ts';
 import { sql, value, withClient } from '../migrate.ts';
 import { Application, accounts, sumsSql } from './application.ts';
 
-const kills = Number(process.env.SHADOW_KILLS ?? 12);
+const kills = Number(process.env.SHADOW_KILLS ?? 6);
 
 let server: TestServer;
 beforeAll(async () => {
