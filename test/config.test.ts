@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { defaultPolicy } from '../src/analysis/policy.ts';
 import { describeConfig, loadConfig } from '../src/config.ts';
 import { AppError } from '../src/errors.ts';
-import { checkAnalysisConfig } from '../src/jobs/analysis-config.ts';
+import { checkAnalysisConfig } from '../src/jobs/analysis/analysis-config.ts';
 
 let directory: string;
 beforeEach(() => {

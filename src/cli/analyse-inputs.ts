@@ -4,7 +4,7 @@ import type { Rule } from '../analysis/define-rule.ts';
 import type { Policy } from '../analysis/policy.ts';
 import { type PrismaSchema, readPrismaSchema } from '../analysis/prisma-schema.ts';
 import { AppError } from '../errors.ts';
-import { ruleIds } from '../jobs/custom-rules.ts';
+import { ruleIds } from '../jobs/analysis/custom-rules.ts';
 
 /** Prisma's schema file, or the folder over which it is spread. */
 export function readPreviousSchema(place: string): PrismaSchema {

@@ -4,7 +4,7 @@ import { makeReport } from '../analysis/reports/report.ts';
 import { countLines } from '../analysis/summary.ts';
 import { isWorse, type Verdict } from '../analysis/violation.ts';
 import { AppError } from '../errors.ts';
-import { readRules } from '../jobs/custom-rules.ts';
+import { readRules } from '../jobs/analysis/custom-rules.ts';
 import { type Folder, readFolder } from '../migrations/read-folder.ts';
 import { readPolicy, readPreviousSchema } from './analyse-inputs.ts';
 import { type Format, render } from './analyse-render.ts';

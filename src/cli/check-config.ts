@@ -1,5 +1,5 @@
 import { describeConfig, loadConfig } from '../config.ts';
-import { checkAnalysisConfig } from '../jobs/analysis-config.ts';
+import { checkAnalysisConfig } from '../jobs/analysis/analysis-config.ts';
 
 /** `switchback check-config`: prints the effective configuration without its secrets. Exits 2 where it has faults. */
 export async function checkConfig(file: string | undefined): Promise<void> {

@@ -2,7 +2,7 @@ import type { DatabaseConfig } from '../config.ts';
 import { parseTarget } from '../db/target.ts';
 import { withLocks } from '../migrations/with-locks.ts';
 import type { JobContext } from './define-job.ts';
-import { noteEvent } from './follow-statements.ts';
+import { noteEvent } from './deployments/follow-statements.ts';
 
 /**
  * The statement of a worker that was killed may still be running, and commit. Whoever has held the executor's lock knows

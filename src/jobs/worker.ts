@@ -3,15 +3,15 @@ import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
-import { askForExpiry } from './ask-for-expiry.ts';
 import type { JobKind } from './define-job.ts';
 import type { JobDependencies } from './dependencies.ts';
 import { kinds as allKinds } from './kinds/index.ts';
 import { vaultExpiry } from './kinds/vault-expiry.ts';
 import type { QueueEntry } from './queue.ts';
+import { sweepAllScratches } from './rehearsals/sweep-scratches.ts';
 import { prune, repair } from './repair.ts';
 import { runEntry } from './runner.ts';
-import { sweepAllScratches } from './sweep-scratches.ts';
+import { askForExpiry } from './vault/ask-for-expiry.ts';
 
 export interface WorkerOptions {
   readonly kinds?: readonly JobKind[];

@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { afterEach, expect, test, vi } from 'vitest';
-import { storeBundle } from '../../src/jobs/store-bundle.ts';
+import { storeBundle } from '../../src/jobs/deployments/store-bundle.ts';
 import { sql, value, withClient } from '../data-migrations/migrate.ts';
 import { waitFor } from '../support/wait.ts';
 import { type DataMigrationPlace, openDataMigrationPlace } from './data-migration-place.ts';

@@ -11,7 +11,7 @@ import { enqueue } from '../../src/jobs/enqueue.ts';
 import { openEventTails } from '../../src/jobs/events.ts';
 import { type Job, waitForJob } from '../../src/jobs/jobs.ts';
 import { deployment } from '../../src/jobs/kinds/deployment.ts';
-import { storeWayBack } from '../../src/jobs/way-back.ts';
+import { storeWayBack } from '../../src/jobs/rollbacks/way-back.ts';
 import { checksum } from '../../src/migrations/checksum.ts';
 import { openSwitchback, type TestSwitchback } from '../support/switchback.ts';
 import { waitFor } from '../support/wait.ts';

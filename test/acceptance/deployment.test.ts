@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { planDatabase } from '../../src/jobs/inspect.ts';
+import { planDatabase } from '../../src/jobs/deployments/inspect.ts';
 import { deployment } from '../../src/jobs/kinds/deployment.ts';
 import { recovery } from '../../src/jobs/kinds/recovery.ts';
 import { type RunningWorker, startWorker } from '../../src/jobs/worker.ts';

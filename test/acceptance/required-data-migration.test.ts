@@ -2,9 +2,9 @@
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { storeBundle } from '../../src/jobs/deployments/store-bundle.ts';
 import { enqueue } from '../../src/jobs/enqueue.ts';
 import { deployment } from '../../src/jobs/kinds/deployment.ts';
-import { storeBundle } from '../../src/jobs/store-bundle.ts';
 import { sql, value } from '../data-migrations/migrate.ts';
 import { waitFor } from '../support/wait.ts';
 import { type DataMigrationPlace, openDataMigrationPlace } from './data-migration-place.ts';

@@ -2,7 +2,7 @@
 import { OFREPProvider } from '@openfeature/ofrep-provider';
 import { type Client, OpenFeature } from '@openfeature/server-sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { declareFlag, turnOff, turnOn } from '../../src/jobs/flags.ts';
+import { declareFlag, turnOff, turnOn } from '../../src/jobs/flags/flags.ts';
 import { bearer, startApi, type TestApi } from './harness.ts';
 
 let api: TestApi;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { declareFlag, type FlagOwner, turnOff, turnOn } from '../../src/jobs/flags.ts';
+import { declareFlag, type FlagOwner, turnOff, turnOn } from '../../src/jobs/flags/flags.ts';
 import { waitFor } from '../support/wait.ts';
 import { bearer, startApi, type TestApi, type TokenName } from './harness.ts';
 

@@ -5,7 +5,7 @@ import { type App, buildApp } from '../../src/api/app.ts';
 import type { ApiDependencies } from '../../src/api/dependencies.ts';
 import { type Config, configSchema } from '../../src/config.ts';
 import { openControl } from '../../src/db/control/control.ts';
-import { openAnalyst } from '../../src/jobs/analyst.ts';
+import { openAnalyst } from '../../src/jobs/analysis/analyst.ts';
 import { openQueue } from '../../src/jobs/queue.ts';
 import { createControlDatabase } from '../support/control.ts';
 import type { TestDatabase } from '../support/postgres.ts';

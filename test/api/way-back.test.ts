@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { storeWayBack } from '../../src/jobs/way-back.ts';
+import { storeWayBack } from '../../src/jobs/rollbacks/way-back.ts';
 import { checksum } from '../../src/migrations/checksum.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { registered, startApi, type TestApi } from './harness.ts';

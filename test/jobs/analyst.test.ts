@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import pino from 'pino';
 import { afterEach, describe, expect, inject, test } from 'vitest';
-import type { AnalysisRequest, PlanRequest } from '../../src/jobs/analysis-tasks.ts';
-import { type Analyst, type AnalystOptions, openAnalyst } from '../../src/jobs/analyst.ts';
+import type { AnalysisRequest, PlanRequest } from '../../src/jobs/analysis/analysis-tasks.ts';
+import { type Analyst, type AnalystOptions, openAnalyst } from '../../src/jobs/analysis/analyst.ts';
 import { compare } from '../../src/migrations/compare.ts';
 import { bundleOf } from '../migrations/deploy.ts';
 import { waitFor } from '../support/wait.ts';
@@ -172,7 +172,7 @@ describe('a text that breaks the thread', () => {
 });
 
 test('an idle thread keeps no process alive, and the sources run by tsx from any folder', () => {
-  const analyst = new URL('../../src/jobs/analyst.ts', import.meta.url).href;
+  const analyst = new URL('../../src/jobs/analysis/analyst.ts', import.meta.url).href;
   const code = `const { openAnalyst } = await import(${JSON.stringify(analyst)});
     const { text } = await (await openAnalyst({ log: console })).analyse({ migrations: [
       { name: 'x', sql: Buffer.from('SELECT 1;'), checksum: '' }], only: null, complete: true,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { appliedRows, chooseRows } from '../../src/jobs/choose-rollback.ts';
+import { appliedRows, chooseRows } from '../../src/jobs/rollbacks/choose-rollback.ts';
 import type { HistoryRow } from '../../src/migrations/history.ts';
 
 describe('which migrations are taken back', () => {

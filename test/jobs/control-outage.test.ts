@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openStore } from '../../src/backups/stores/index.ts';
 import { configSchema } from '../../src/config.ts';
 import { openControl } from '../../src/db/control/control.ts';
-import { openAnalyst } from '../../src/jobs/analyst.ts';
+import { openAnalyst } from '../../src/jobs/analysis/analyst.ts';
 import type { JobDependencies } from '../../src/jobs/dependencies.ts';
 import { prepareControl } from '../../src/jobs/prepare-control.ts';
 import { openQueue } from '../../src/jobs/queue.ts';

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { programDirectories } from '../../src/config.ts';
 import { findPrograms } from '../../src/db/programs.ts';
 import { parseTarget } from '../../src/db/target.ts';
-import type { Drift } from '../../src/jobs/drift.ts';
+import type { Drift } from '../../src/jobs/drift/drift.ts';
 import { driftCheck } from '../../src/jobs/kinds/drift-check.ts';
 import { type RunningWorker, startWorker } from '../../src/jobs/worker.ts';
 import { readDirectory } from '../../src/migrations/read.ts';

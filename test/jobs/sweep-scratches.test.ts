@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseTarget } from '../../src/db/target.ts';
 import { enqueue } from '../../src/jobs/enqueue.ts';
 import { driftCheck } from '../../src/jobs/kinds/drift-check.ts';
-import { sweepAllScratches } from '../../src/jobs/sweep-scratches.ts';
+import { sweepAllScratches } from '../../src/jobs/rehearsals/sweep-scratches.ts';
 import { createScratch } from '../../src/schema/scratch.ts';
 import { rowsOf } from '../migrations/deploy.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';

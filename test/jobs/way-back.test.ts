@@ -9,7 +9,7 @@ import {
   storeWayBack,
   type WayBack,
   type WayBackOutcome,
-} from '../../src/jobs/way-back.ts';
+} from '../../src/jobs/rollbacks/way-back.ts';
 import { createControlDatabase } from '../support/control.ts';
 import type { TestDatabase } from '../support/postgres.ts';
 

@@ -5,7 +5,7 @@ import pino from 'pino';
 import { openStore } from '../../src/backups/stores/index.ts';
 import { configSchema } from '../../src/config.ts';
 import { openControl } from '../../src/db/control/control.ts';
-import { openAnalyst } from '../../src/jobs/analyst.ts';
+import { openAnalyst } from '../../src/jobs/analysis/analyst.ts';
 import { openQueue } from '../../src/jobs/queue.ts';
 import { startWorker } from '../../src/jobs/worker.ts';
 import { kinds } from './kinds.ts';

@@ -6,7 +6,7 @@ import { inject } from 'vitest';
 import { openStore } from '../../src/backups/stores/index.ts';
 import { type Config, configSchema } from '../../src/config.ts';
 import { openControl } from '../../src/db/control/control.ts';
-import { openAnalyst } from '../../src/jobs/analyst.ts';
+import { openAnalyst } from '../../src/jobs/analysis/analyst.ts';
 import type { JobDependencies } from '../../src/jobs/dependencies.ts';
 import { openQueue } from '../../src/jobs/queue.ts';
 import { createControlDatabase } from './control.ts';

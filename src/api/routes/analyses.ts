@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import { type AnalysisOrder, analyseOrder } from '../../jobs/analyse.ts';
-import type { Format } from '../../jobs/analysis-tasks.ts';
+import { type AnalysisOrder, analyseOrder } from '../../jobs/analysis/analyse.ts';
+import type { Format } from '../../jobs/analysis/analysis-tasks.ts';
 import type { App } from '../app.ts';
 import { callerOf, databaseFor } from '../authentication.ts';
 import type { ApiDependencies } from '../dependencies.ts';

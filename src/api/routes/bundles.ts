@@ -1,6 +1,6 @@
 import type { Bundle } from '../../db/control/generated/client.ts';
 import { AppError } from '../../errors.ts';
-import { storeBundle } from '../../jobs/store-bundle.ts';
+import { storeBundle } from '../../jobs/deployments/store-bundle.ts';
 import type { App } from '../app.ts';
 import { type Caller, callerOf, maySee } from '../authentication.ts';
 import type { ApiDependencies } from '../dependencies.ts';

@@ -3,9 +3,8 @@ import {
   askForDataMigration,
   cancelDataMigrationJob,
   changeDataMigration,
-} from '../../jobs/ask-for-data-migration.ts';
-import { bundledDataMigration } from '../../jobs/bundled-data-migration.ts';
-import { writtenNameOf } from '../../jobs/data-migration-targets.ts';
+} from '../../jobs/data-migrations/ask-for.ts';
+import { bundledDataMigration } from '../../jobs/data-migrations/bundled.ts';
 import {
   type DataMigrationRecord,
   findDataMigration,
@@ -13,11 +12,12 @@ import {
   notFound,
   specOf,
   stateOf,
-} from '../../jobs/data-migrations.ts';
+} from '../../jobs/data-migrations/records.ts';
+import { writtenNameOf } from '../../jobs/data-migrations/targets.ts';
+import { requireUndoable } from '../../jobs/data-migrations/undo.ts';
 import { enqueue } from '../../jobs/enqueue.ts';
 import { dataMigrationDryRun } from '../../jobs/kinds/data-migration-dry-run.ts';
 import { dataMigrationUndo } from '../../jobs/kinds/data-migration-undo.ts';
-import { requireUndoable } from '../../jobs/undo-data-migration.ts';
 import type { App } from '../app.ts';
 import { type Caller, callerOf, databaseFor, maySee } from '../authentication.ts';
 import type { ApiDependencies } from '../dependencies.ts';

@@ -1,9 +1,9 @@
 import type { DatabaseConfig } from '../../config.ts';
 import type { Job } from '../../db/control/generated/client.ts';
 import { AppError } from '../../errors.ts';
-import { inspectDatabase } from '../../jobs/inspect.ts';
-import { inspectMigration } from '../../jobs/inspect-migration.ts';
-import { inspectWayBack } from '../../jobs/inspect-way-back.ts';
+import { inspectDatabase } from '../../jobs/deployments/inspect.ts';
+import { inspectMigration } from '../../jobs/deployments/inspect-migration.ts';
+import { inspectWayBack } from '../../jobs/rollbacks/inspect-way-back.ts';
 import type { App } from '../app.ts';
 import { callerOf, databaseFor, maySee } from '../authentication.ts';
 import type { ApiDependencies } from '../dependencies.ts';

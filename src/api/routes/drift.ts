@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts';
-import type { Drift } from '../../jobs/drift.ts';
+import type { Drift } from '../../jobs/drift/drift.ts';
 import { enqueue } from '../../jobs/enqueue.ts';
 import { driftCheck } from '../../jobs/kinds/drift-check.ts';
 import type { App } from '../app.ts';

@@ -1,6 +1,6 @@
 import type { SSEMessage } from '@fastify/sse';
-import { type FlagChange, openFlagChanges } from '../../jobs/flag-changes.ts';
-import { type Flag, setFlag } from '../../jobs/flags.ts';
+import { type FlagChange, openFlagChanges } from '../../jobs/flags/flag-changes.ts';
+import { type Flag, setFlag } from '../../jobs/flags/flags.ts';
 import type { App } from '../app.ts';
 import { type Caller, callerOf, databaseFor, maySee } from '../authentication.ts';
 import type { ApiDependencies } from '../dependencies.ts';

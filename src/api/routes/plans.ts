@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts';
-import { planDatabase } from '../../jobs/inspect.ts';
+import { planDatabase } from '../../jobs/deployments/inspect.ts';
 import type { App } from '../app.ts';
 import { type Caller, callerOf, databaseFor, maySee } from '../authentication.ts';
 import type { ApiDependencies } from '../dependencies.ts';

@@ -1,7 +1,11 @@
-import { requireUncancelled } from '../../jobs/data-migrations.ts';
+import {
+  mendQuarantined,
+  type QuarantinedRow,
+  readQuarantine,
+} from '../../jobs/data-migrations/quarantine.ts';
+import { requireUncancelled } from '../../jobs/data-migrations/records.ts';
 import { enqueue } from '../../jobs/enqueue.ts';
 import { dataMigrationRetry } from '../../jobs/kinds/data-migration-retry.ts';
-import { mendQuarantined, type QuarantinedRow, readQuarantine } from '../../jobs/quarantine.ts';
 import type { App } from '../app.ts';
 import { callerOf } from '../authentication.ts';
 import type { ApiDependencies } from '../dependencies.ts';

@@ -1,4 +1,4 @@
-import { readVault, readVaultEntry, removeVaultEntry } from '../../jobs/vault.ts';
+import { readVault, readVaultEntry, removeVaultEntry } from '../../jobs/vault/vault.ts';
 import type { App } from '../app.ts';
 import { callerOf, databaseFor } from '../authentication.ts';
 import type { ApiDependencies } from '../dependencies.ts';

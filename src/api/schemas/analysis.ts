@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { effects, formats, severities } from '../../jobs/analysis-tasks.ts';
+import { effects, formats, severities } from '../../jobs/analysis/analysis-tasks.ts';
 import { databaseName } from './job.ts';
 import { bundleId, migrationName } from './record.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { controlChange, dataMigrationName, dataMigrationSpec } from '../../jobs/data-migration-forms.ts';
-import { dataMigrationStates } from '../../jobs/data-migrations.ts';
+import { controlChange, dataMigrationName, dataMigrationSpec } from '../../jobs/data-migrations/forms.ts';
+import { dataMigrationStates } from '../../jobs/data-migrations/records.ts';
 import { dataMigrationRetryPayload } from '../../jobs/kinds/data-migration-retry.ts';
 import { pageOf, pageQuery } from '../paging.ts';
 import { flagKey } from './flag.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { effects } from '../../jobs/analysis-tasks.ts';
+import { effects } from '../../jobs/analysis/analysis-tasks.ts';
 import { pageOf, pageQuery } from '../paging.ts';
 import { analysis } from './analysis.ts';
 import { allow, mode } from './deployment.ts';

@@ -2,7 +2,7 @@ import { v7 as newId } from 'uuid';
 import { z } from 'zod';
 import { type DryRun, dryRun } from '../../data-migrations/dry-run.ts';
 import { dataMigrationSpec } from '../../data-migrations/spec.ts';
-import { targetsOf } from '../data-migration-targets.ts';
+import { targetsOf } from '../data-migrations/targets.ts';
 import { databaseOf } from '../databases.ts';
 import { defineJob } from '../define-job.ts';
 

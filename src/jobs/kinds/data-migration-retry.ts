@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { retryRows } from '../data-migrations/retry-rows.ts';
 import { defineJob } from '../define-job.ts';
-import { retryRows } from '../retry-rows.ts';
 
 export const dataMigrationRetryPayload = z.strictObject({
   dataMigration: z.uuid(),

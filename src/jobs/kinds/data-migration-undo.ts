@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { undoDataMigration } from '../data-migrations/undo.ts';
 import { defineJob } from '../define-job.ts';
-import { undoDataMigration } from '../undo-data-migration.ts';
 
 export const dataMigrationUndoPayload = z.strictObject({ dataMigration: z.uuid() });
 export type DataMigrationUndoPayload = z.infer<typeof dataMigrationUndoPayload>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { runDataMigrationJob } from '../data-migrations/run.ts';
 import { defineJob } from '../define-job.ts';
-import { runDataMigrationJob } from '../run-data-migration.ts';
 
 /** Its record has the rest: one data migration may need several jobs, if it is gone on with after a failure. */
 export const dataMigrationPayload = z.strictObject({ dataMigration: z.uuid() });

@@ -2,7 +2,7 @@ import { v7 as newId } from 'uuid';
 import { z } from 'zod';
 import { allowance } from '../../config.ts';
 import { defineJob } from '../define-job.ts';
-import { runDeployment } from '../deploy.ts';
+import { runDeployment } from '../deployments/deploy.ts';
 
 export const deploymentPayload = z.strictObject({
   bundle: z.string().min(1).max(64).optional(),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineJob } from '../define-job.ts';
-import { checkDrift } from '../drift.ts';
+import { checkDrift } from '../drift/drift.ts';
 
 /** Holds a database's live schema against what its applied migrations make. Its result is what `GET …/drift` shows. */
 export const driftCheck = defineJob({

@@ -7,9 +7,9 @@ import {
   resolveApplied,
   resolveRolledBack,
 } from '../../migrations/recover.ts';
-import { loadBundle } from '../bundles.ts';
 import { databaseOf } from '../databases.ts';
 import { defineJob } from '../define-job.ts';
+import { loadBundle } from '../deployments/bundles.ts';
 
 const migration = z.string().min(1).max(255);
 const bundle = z.string().min(1).max(64).optional();

@@ -1,7 +1,7 @@
 import { v7 as newId } from 'uuid';
 import { z } from 'zod';
 import { defineJob } from '../define-job.ts';
-import { runRollbackTest } from '../test-rollbacks.ts';
+import { runRollbackTest } from '../rehearsals/test-rollbacks.ts';
 
 export const rollbackTestPayload = z.strictObject({
   bundle: z.string().min(1).max(64).optional(),

@@ -2,7 +2,7 @@ import { v7 as newId } from 'uuid';
 import { z } from 'zod';
 import { allowance } from '../../config.ts';
 import { defineJob } from '../define-job.ts';
-import { runRollback } from '../roll-back.ts';
+import { runRollback } from '../rollbacks/roll-back.ts';
 
 /** One of the first three. */
 export const rollbackPayload = z.strictObject({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineJob } from '../define-job.ts';
-import { busyDatabases, type Expiry, expireVault } from '../vault.ts';
+import { busyDatabases, type Expiry, expireVault } from '../vault/vault.ts';
 
 /** Removes what has outlived its retention, in the vaults of all databases. Workers ask for it now and then. */
 export const vaultExpiry = defineJob({

@@ -1,6 +1,6 @@
 /** A thread of analysis that does what the text says: hang, die, crash, eat memory, or answer. */
 import { parentPort, threadId } from 'node:worker_threads';
-import type { Task } from '../../../src/jobs/analysis-tasks.ts';
+import type { Task } from '../../../src/jobs/analysis/analysis-tasks.ts';
 
 const eaten: number[][] = [];
 const hostile: Readonly<Record<string, () => void>> = {
