@@ -3,12 +3,14 @@ import type { Session } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
 import { onlyOf } from '../vault/target.ts';
+import { compareRemade, type Remake } from './compare-remade.ts';
 import { compareWritten } from './compare-written.ts';
 import type { KeyedSource, Work } from './define-kind.ts';
 import { equalsSql, type KeyValues, keyTextsSql } from './keys.ts';
 import { openPlace } from './place.ts';
 import type { DataMigrationSpec } from './spec.ts';
 import type { PhaseName, PhaseProgress, ValidationOutcome } from './validate/request.ts';
+import type { SampleOutcome } from './validate/sample.ts';
 import { cancelWith } from './worker.ts';
 
 /** By what the rows of a kind are judged. Where a kind says nothing, its cursors alone tell that it is done. */
@@ -23,6 +25,8 @@ export type Check =
       readonly extraRows?: 'refused' | 'allowed';
       /** A condition on either table: only rows for which it is true are compared. */
       readonly where?: string;
+      /** What no expression can tell is made once more, of rows by chance. */
+      readonly remake?: Remake;
     };
 
 /** What came of it. */
@@ -37,6 +41,7 @@ export interface Judgement {
   readonly left?: number;
   readonly listed?: readonly KeyValues[];
   readonly comparison?: ValidationOutcome;
+  readonly sample?: SampleOutcome;
 }
 
 export interface CheckRequest {
@@ -70,7 +75,7 @@ export async function check(request: CheckRequest, work: Work): Promise<Judgemen
     const writing = written === null ? session : await openPlace(written, id, spec.pace.lockTimeoutMs);
     if (writing !== session) sessions.push(writing);
     const keys = await readQuarantined(writing, id);
-    const judgement = await judge(request, work, session, keys);
+    const judgement = await judge(request, work, { read: session, write: writing }, keys);
     return { quarantined: keys.length, ...judgement };
   } catch (error) {
     signal.throwIfAborted();
@@ -86,23 +91,38 @@ type Judged = Omit<Judgement, 'quarantined'>;
 async function judge(
   request: CheckRequest,
   work: Work,
-  session: Session,
+  places: { readonly read: Session; readonly write: Session },
   quarantined: readonly KeyValues[],
 ): Promise<Judged> {
   const { key, where } = work.source;
   const { check: by } = work;
   const left = key === null ? null : { ...work.source, key };
   const rows = [where, ...(left === null ? [] : [notSql(left, quarantined)])].join(' and ');
-  if (by?.by === 'comparison') return compareWritten(request, work, by, rows);
-  if (by?.by === 'rows-left' && left !== null) return countLeft(request, left, session, rows);
+  if (by?.by === 'comparison') {
+    const judged = await compareWritten(request, work, by, rows);
+    if (!judged.passed || by.remake === undefined || left === null) return judged;
+    const since = sinceStartSql(request.id, left);
+    const remade = { columns: by.columns, remake: by.remake, where: `(${rows}) and not ${since}` };
+    const { says, ...more } = await compareRemade(request, { ...work, source: left }, places, remade);
+    return { ...judged, ...more, says: `${judged.says}; ${says}` };
+  }
+  if (by?.by === 'rows-left' && left !== null) return countLeft(request, left, places.read, rows);
   return { passed: true, by: 'counts', says: 'every row was gone through; there is nothing to compare' };
 }
 
 /**
- * What a transaction has written since the start is none that was missed: a batch has changed it, or it is the
- * application's, as are all rows that came later. `xmin` and the snapshot of the start tell; of a table that was empty then
- * there is none, and no row was missed. Where a condition asks for the time, rows come to need it by waiting, and are only
- * counted.
+ * Rows that a transaction has written since the start: `xmin` and the snapshot of the start tell. Of a table that was empty
+ * then there is none, and it is null.
+ */
+function sinceStartSql(id: string, { table }: KeyedSource): string {
+  const began = `(select " guard".snapshot from switchback.data_guard as " guard" where " guard".migration = '${id}')`;
+  return `(pg_catalog.age(${table.sql}.xmin) between 0 and (select pg_catalog.age(pg_catalog.pg_snapshot_xmax(${began})::xid))
+    or ${table.sql}.xmin = any (array(select running::xid from pg_catalog.pg_snapshot_xip(${began}) as running)))`;
+}
+
+/**
+ * What was written since the start is none that was missed: a batch has changed it, or it is the application's, as are all
+ * rows that came later. Where a condition asks for the time, rows come to need it by waiting, and are only counted.
  */
 async function countLeft(
   { id, spec }: CheckRequest,
@@ -111,13 +131,10 @@ async function countLeft(
   rows: string,
 ): Promise<Judged> {
   const { table, key } = source;
-  const began = `(select " guard".snapshot from switchback.data_guard as " guard" where " guard".migration = '${id}')`;
-  const sinceStart = `(pg_catalog.age(${table.sql}.xmin) between 0 and (select pg_catalog.age(pg_catalog.pg_snapshot_xmax(${began})::xid))
-    or ${table.sql}.xmin = any (array(select running::xid from pg_catalog.pg_snapshot_xip(${began}) as running)))`;
   await session.query('set statement_timeout = 0; reset enable_seqscan; reset enable_bitmapscan');
   const { rows: found } = await session.query<{ left: number; keys: KeyValues[] | null }>(
     `with " left" as materialized (select ${keyTextsSql(key, table.sql)} as " key" from ${onlyOf(table)}
-        where (${rows}) is true and not (${sinceStart}))
+        where (${rows}) is true and not ${sinceStartSql(id, source)})
      select (select count(*)::float8 from " left") as left,
        (select pg_catalog.json_agg(" key") from (select " key" from " left" limit ${listedKeys}) " some") as keys`,
   );

@@ -1,6 +1,8 @@
 /** Whether the rows are as a data migration should have left them. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { check, type Judgement } from '../../src/data-migrations/check.ts';
 import { runDataMigration } from '../../src/data-migrations/run.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -8,9 +10,11 @@ import { runOf, sql, thrownBy, withClient } from './migrate.ts';
 
 let database: TestDatabase;
 let other: TestDatabase;
+let transforms: string;
 beforeAll(async () => {
   database = await createDatabase();
   other = await createDatabase();
+  transforms = await mkdtemp(path.join(inject('runFolder'), 'transforms-'));
 });
 afterAll(async () => {
   await database.drop();
@@ -25,6 +29,7 @@ async function judged(
   const found: Judgement[] = [];
   const run = runOf(database.url, body, {
     id: randomUUID(),
+    transforms,
     ...(to === undefined ? {} : { to }),
     async validate(work) {
       await meanwhile();
@@ -185,4 +190,63 @@ test('too many rows in the quarantine cannot be left out', async () => {
     );
   const spec = { kind: 'copy', table: 'many', to: { table: 'few' } };
   expect(await thrownBy(judged(spec, { meanwhile }))).toMatchObject({ code: 'ROWS_AT_FAULT' });
+});
+
+describe('what a module has made is made once more', () => {
+  const people = (name: string): Promise<unknown> =>
+    sql(
+      database.url,
+      `create table ${name} (id int primary key, name text); insert into ${name} select n, 'n' || n from generate_series(1, 30) n;
+       create table ${name}_cards (id int primary key, line varchar(9), made timestamptz, token float8)`,
+    );
+  const cards = (name: string, more: object = {}) => ({
+    ...{ kind: 'transform', module: 'card', table: name, to: { table: `${name}_cards` } },
+    ...more,
+  });
+  beforeAll(() =>
+    writeFile(
+      path.join(transforms, 'card.mjs'),
+      `export default (rows) =>
+         rows.map(({ id, name }) => ({ id, line: name.toUpperCase(), made: new Date(), token: Math.random() }));`,
+    ),
+  );
+
+  test.each(['here', 'elsewhere'])('%s, but for what differs each time', async (place) => {
+    const name = `people_${place}`;
+    await people(name);
+    if (place === 'elsewhere')
+      await sql(
+        other.url,
+        `create table ${name}_cards (id int primary key, line varchar(9), made timestamptz, token float8)`,
+      );
+    const judgement = await judged(cards(name), place === 'here' ? {} : { to: other.url });
+    expect(judgement).toMatchObject({ passed: true, sample: { compared: 30, wrong: [] } });
+    expect(judgement.says).toContain('differs each time: made, token');
+  });
+
+  test('rows that were written otherwise are named; those that somebody has written since are none of them', async () => {
+    await people('tampered');
+    const meanwhile = () =>
+      sql(
+        database.url,
+        `update tampered_cards set line = 'other' where id in (3, 4); update tampered set name = 'later' where id = 4`,
+      );
+    expect(await judged(cards('tampered'), { meanwhile })).toMatchObject({
+      passed: false,
+      by: 'comparison',
+      comparison: { same: true },
+      sample: {
+        compared: 29,
+        wrong: [{ key: { id: '3' }, reason: 'the module makes another line of it' }],
+      },
+    });
+  });
+
+  test('rows that were there before and were left alone are not', async () => {
+    await people('before');
+    await sql(database.url, `insert into before_cards values (1, 'mine')`);
+    const judgement = await judged(cards('before', { onConflict: 'skip' }));
+    expect(judgement).toMatchObject({ passed: true, by: 'comparison' });
+    expect(judgement.sample).toBeUndefined();
+  });
 });

@@ -78,6 +78,15 @@ const judgement = z
     left: z.number().optional().describe('Rows that still need it'),
     listed: z.array(z.array(z.string())).optional().describe('Keys of the first of them'),
     comparison: validation.shape.outcome.unwrap().unwrap().optional(),
+    sample: z
+      .object({
+        compared: z.number(),
+        wrong: z.array(z.object({ key: z.record(z.string(), z.string().nullable()), reason: z.string() })),
+      })
+      .optional()
+      .describe(
+        'Rows by chance that the module made once more, and those of them that were written otherwise',
+      ),
   })
   .meta({ id: 'DataMigrationValidation' });
 

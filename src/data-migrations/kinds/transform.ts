@@ -4,12 +4,12 @@ import { onlyOf } from '../../vault/target.ts';
 import { defineKind, type KeyedSource, type KindPlaces, type Transfer, type Work } from '../define-kind.ts';
 import { columnsSql, conditionSql, findTable, invalid, requireWritable, tryOut } from '../expressions.ts';
 import { baseForm, columnName, conflictForm, destinationForm } from '../forms.ts';
-import { chooseKey, type Key } from '../keys.ts';
+import { chooseKey } from '../keys.ts';
 import { conflictSql } from '../mapping.ts';
 import { describeColumns } from '../transform/columns.ts';
 import { findModule, transformName } from '../transform/find-module.ts';
 import { inPlace, inputSql, stagedSql, versionColumn } from '../transform/in-place.ts';
-import { intoTable } from '../transform/into-table.ts';
+import { type IntoTable, intoTable, remakeRows } from '../transform/into-table.ts';
 import type { Shape, Transformer } from '../transform/request.ts';
 import { openTransformer } from '../transform/transformer.ts';
 
@@ -82,7 +82,7 @@ export const transform = defineKind<Spec>({
       how: { by: 'transfer', transfer: transferBy(transformer) },
       later: { impossible: 'PostgreSQL cannot run the module' },
       code: module.hash,
-      ...check,
+      ...check(transformer),
       close: () => transformer.close(),
     };
   },
@@ -92,7 +92,7 @@ interface Way {
   readonly shape: Shape;
   readonly written: Table;
   readonly transferBy: (transformer: Transformer) => Transfer;
-  readonly check: Pick<Work, 'check'>;
+  readonly check: (transformer: Transformer) => Pick<Work, 'check'>;
 }
 
 async function changing(spec: Spec, { source: session }: KindPlaces, source: KeyedSource): Promise<Way> {
@@ -114,7 +114,7 @@ async function changing(spec: Spec, { source: session }: KindPlaces, source: Key
     },
     written: table,
     transferBy: (transformer) => inPlace(place, transformer),
-    check: { check: { by: 'rows-left' } },
+    check: () => ({ check: { by: 'rows-left' } }),
   };
 }
 
@@ -130,6 +130,7 @@ async function writing(spec: Spec, places: KindPlaces, source: KeyedSource): Pro
   conflictSql(written, { names: output }, onConflict);
   const input = inputOf(spec, source);
   const { table, key } = source;
+  const place = { source, input, written, output, onConflict };
   return {
     shape: {
       input: await describeColumns(places.source, `select ${columnsSql(input)} from ${onlyOf(table)}`),
@@ -138,16 +139,22 @@ async function writing(spec: Spec, places: KindPlaces, source: KeyedSource): Pro
       hidden: [],
     },
     written,
-    transferBy: (transformer) => intoTable({ source, input, written, output, onConflict }, transformer),
-    check: keysThere(key, output),
+    transferBy: (transformer) => intoTable(place, transformer),
+    check: (transformer) => keysThere(place, transformer),
   };
 }
 
-/** What a module makes of a row nobody else can tell: but for its key, where that is written. */
-function keysThere({ columns }: Key, output: readonly string[]): Pick<Work, 'check'> {
-  const names = columns.map(({ name }) => name);
+/**
+ * The keys are compared in full, where they are written. What the module makes of a row nobody else can tell: it makes some
+ * once more, but where rows that were there before were left alone.
+ */
+function keysThere(place: IntoTable, transformer: Transformer): Pick<Work, 'check'> {
+  const { source, output, onConflict } = place;
+  const names = source.key.columns.map(({ name }) => name);
   if (names.some((name) => !output.includes(name))) return {};
-  return { check: { by: 'comparison', columns: Object.fromEntries(names.map((name) => [name, name])) } };
+  const columns = Object.fromEntries(names.map((name) => [name, name]));
+  const remake = onConflict === 'skip' ? {} : { remake: remakeRows(place, transformer) };
+  return { check: { by: 'comparison', columns, ...remake } };
 }
 
 /** @throws AppError `MAPPING_INVALID` */

@@ -12,14 +12,14 @@ import type { Mapping } from './request.ts';
 /** All columns of a row as texts, as `ValidationOutcome` has them. */
 export type SampledRow = Readonly<Record<string, string | null>>;
 
-/**
- * Says what is wrong with the target's row, or null where it is as the source's row wants it.
- * @param target null where the target has no row of that key
- */
-export type CompareRows = (
-  source: SampledRow,
-  target: SampledRow | null,
-) => string | null | Promise<string | null>;
+export interface SampledPair {
+  readonly source: SampledRow;
+  /** Null where the target has no row of that key. */
+  readonly target: SampledRow | null;
+}
+
+/** Says of each pair what is wrong with the target's row, or null where it is as the source's row wants it. */
+export type CompareRows = (pairs: readonly SampledPair[]) => Promise<readonly (string | null)[]>;
 
 export interface SampleRequest extends Mapping {
   /** At most so many rows, each of the source's with the same chance. */
@@ -112,10 +112,14 @@ async function compareKeys(
       readByKeys(readers.pair[side], prepared, side, watched[side], some, wholeRow(prepared, side));
     const source = await read('source');
     const target = await read('target');
-    for (const key of some) {
+    // A row that was deleted since has nothing to be compared with.
+    const pairs = some.flatMap((key) => {
       const row = source.get(keyId(key));
-      // A row that was deleted since has nothing to be compared with.
-      const reason = row === undefined ? null : await compare(row, target.get(keyId(key)) ?? null);
+      return row === undefined ? [] : [{ key, source: row, target: target.get(keyId(key)) ?? null }];
+    });
+    const reasons = await compare(pairs);
+    for (const [n, { key }] of pairs.entries()) {
+      const reason = reasons[n] ?? null;
       if (reason !== null) wrong.push({ key, reason });
     }
   }

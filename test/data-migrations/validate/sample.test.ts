@@ -1,6 +1,10 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type CompareRows, compareSample } from '../../../src/data-migrations/validate/sample.ts';
+import {
+  type CompareRows,
+  compareSample,
+  type SampledPair,
+} from '../../../src/data-migrations/validate/sample.ts';
 import { parseTarget } from '../../../src/db/target.ts';
 import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
 
@@ -20,13 +24,19 @@ afterEach(async () => {
   await database.drop();
 });
 
-const asUpper: CompareRows = (source, target) =>
+const each =
+  (compare: (pair: SampledPair) => string | null): CompareRows =>
+  async (pairs) =>
+    pairs.map(compare);
+
+const asUpper = each(({ source, target }) =>
   target === null
     ? 'there is no card'
     : (JSON.parse(target.Text ?? '{}') as { line?: string }).line ===
         `${source.name?.toUpperCase()} ${source.born}`
       ? null
-      : 'the line is another';
+      : 'the line is another',
+);
 
 const sample = (rows: number, compare: CompareRows) => {
   const place = { database: 'one', target: parseTarget(database.url), schema: 'public' };
@@ -58,10 +68,10 @@ test('rows are compared by code, and those that are wrong are named by their key
 test('a sample is of the size that is asked for, and another one each time', async () => {
   const seen: string[][] = [[], []];
   for (const ids of seen) {
-    const note: CompareRows = (source) => {
+    const note = each(({ source }) => {
       ids.push(source.id ?? '');
       return null;
-    };
+    });
     expect((await sample(50, note)).compared).toBe(50);
   }
   const [first = [], second = []] = seen;
@@ -73,17 +83,17 @@ test('a sample is of the size that is asked for, and another one each time', asy
 
 test('a row that is right when it is compared again is not wrong', async () => {
   let asked = 0;
-  const late: CompareRows = (source) => {
+  const late = each(({ source }) => {
     asked += 1;
     return source.id === '5' && asked <= 1_000 ? 'late' : null;
-  };
+  });
   expect(await sample(5_000, late)).toEqual({ compared: 1_000, wrong: [] });
   expect(asked).toBe(1_001);
 });
 
 test('what the code throws ends it', async () => {
-  const broken: CompareRows = () => {
+  const broken = each(() => {
     throw new Error('broken');
-  };
+  });
   await expect(sample(10, broken)).rejects.toThrow('broken');
 });
