@@ -7,12 +7,20 @@ const identifier = z.string().min(1).max(63);
 export const columnName = identifier;
 export const expressionText = z.string().min(1).max(10_000);
 
-/** Limits of the throttle beside the database's policy: null takes one away, what is not given stays as it is there. */
+/** They name URLs that our process reads: which ones is for the configuration to say. */
+const readings = new Set(['latency', 'disk']);
+
+/**
+ * Limits of the throttle beside the database's policy: null takes one away, what is not given stays as it is there. What is
+ * read from a URL can only be taken away.
+ */
 export const limitsForm = z.strictObject(
   Object.fromEntries(
     Object.entries(throttlePolicy.unwrap().shape).map(([name, limit]) => [
       name,
-      limit.removeDefault().optional(),
+      readings.has(name)
+        ? z.null().optional().describe('null: not watched; what is read, and where, the policy says')
+        : limit.removeDefault().optional(),
     ]),
   ),
 ) as unknown as z.ZodType<Partial<ThrottleLimits>>;

@@ -104,6 +104,10 @@ describe('a request that is not right', () => {
     [{ spec: { ...backfill, parallelism: 33 } }, '/spec/parallelism'],
     [{ spec: { ...backfill, pace: { targetMs: 1 } } }, '/spec/pace/targetMs'],
     [{ spec: { ...backfill, limits: { unknown: 1 } } }, '/spec/limits/unknown'],
+    [
+      { spec: { ...backfill, limits: { latency: { url: 'http://127.0.0.1/', value: '/p95', limit: 1 } } } },
+      '/spec/limits/latency',
+    ],
     [{ spec: { name: 'x', kind: 'delete', table: 'item' } }, '/spec/where'],
     [{ spec: { ...backfill, table: 'a\u0000' } }, '/spec/table'],
     [{ spec: backfill, flag: 'no blank' }, '/flag'],
