@@ -1,6 +1,6 @@
 /**
- * The main job, for real: starts Switchback on the embedded PostgreSQL and deploys examples/globalrx over HTTP, then a
- * migration that fails. Exits 1 when anything is not as it should be.
+ * The main job, for real: starts Switchback on the embedded PostgreSQL, deploys examples/globalrx over HTTP, takes it back
+ * and deploys it again, changes rows, then deploys a migration that fails. Exits 1 when anything is not as it should be.
  */
 import { Closing } from '../src/cli/closing.ts';
 import { heading, type Line, say, showProgress, table } from './demo/screen.ts';
@@ -25,8 +25,11 @@ async function demo(stage: Stage): Promise<void> {
   await deployFirst(stage);
   await backUp(stage);
   await plan(stage);
+  const before = await stage.contents();
   await deployRest(stage);
   await checkHealth(stage);
+  await rollBack(stage, before);
+  await migrateData(stage);
   await deployBroken(stage);
 }
 
@@ -88,6 +91,11 @@ interface PlanAnswer {
   };
 }
 
+const moved = {
+  code: 'data-moved-then-dropped',
+  reason: 'the example: nobody writes the old column while this runs',
+};
+
 async function deployRest(stage: Stage): Promise<void> {
   heading('4. The deployment, followed over Server-Sent Events');
   await timed('deploy what a rule forbids', async () => {
@@ -99,10 +107,7 @@ async function deployRest(stage: Stage): Promise<void> {
     return { outcome: `refused, as it should (${body.code})`, value: null };
   });
   await timed('deploy, allowed by name', async () => {
-    const reason = 'the example: nobody writes the old column while this runs';
-    const { job } = await start(stage, 'deployments', {
-      allow: [{ code: 'data-moved-then-dropped', reason }],
-    });
+    const { job } = await start(stage, 'deployments', { allow: [moved] });
     expect((await showProgress(stage.client.events(job))) === 'succeeded', 'the deployment succeeds');
     const { body } = await stage.client.result(job);
     return { outcome: `${(body.result as { applied: string[] }).applied.length} applied`, value: null };
@@ -122,8 +127,52 @@ async function checkHealth(stage: Stage): Promise<void> {
   });
 }
 
+async function rollBack(stage: Stage, before: string): Promise<void> {
+  heading('6. The way back: the last four migrations, with the data that they removed, and forth again');
+  await timed('roll back', async () => {
+    const { job } = await start(stage, 'rollbacks', { count: 4 });
+    expect((await showProgress(stage.client.events(job))) === 'succeeded', 'the rollback succeeds');
+    const { body } = await stage.client.result(job);
+    const { rolledBack, conflicts } = body.result as { rolledBack: string[]; conflicts: number };
+    for (const name of rolledBack) say(`  ${name}`);
+    expect((await stage.contents()) === before, 'every row is as it was before the deployment');
+    return {
+      outcome: `${rolledBack.length} taken back, ${conflicts} conflicts, every row as before`,
+      value: null,
+    };
+  });
+  await timed('deploy again', async () => {
+    const again = { code: 'MIGRATION_ROLLED_BACK', reason: 'the demo goes on' };
+    const { job } = await start(stage, 'deployments', { allow: [moved, again] });
+    const { status, body } = await stage.client.result(job);
+    expect(status === 200, 'the second deployment succeeds');
+    // A rollback is told, too.
+    const { data } = await stage.receiver.next(20_000);
+    expect(data.condition === 'rollback-executed', 'the alert says that there was a rollback');
+    return { outcome: `${(body.result as { applied: string[] }).applied.length} applied`, value: null };
+  });
+}
+
+async function migrateData(stage: Stage): Promise<void> {
+  heading('7. A data migration: each row once, in batches, validated in full, with a feature flag');
+  await timed('migrate data', async () => {
+    const { job } = await start(stage, 'data-migrations', {
+      flag: 'notes-are-never-null',
+      spec: {
+        ...{ name: 'orders-notes', kind: 'backfill', table: 'orders' },
+        ...{ where: 'notes is null', set: { notes: "''" } },
+      },
+    });
+    expect((await showProgress(stage.client.events(job))) === 'succeeded', 'the data migration succeeds');
+    const { body } = await stage.client.result(job);
+    const { changed, validation } = body.result as { changed: number; validation: string };
+    say(`  ${validation}`);
+    return { outcome: `${changed.toLocaleString('en')} rows changed, validated`, value: null };
+  });
+}
+
 async function deployBroken(stage: Stage): Promise<void> {
-  heading('6. A sixth migration, which is broken');
+  heading('8. A sixth migration, which is broken');
   const before = await stage.picture();
   await stage.addMigration(
     '20260301090000_require_phone',

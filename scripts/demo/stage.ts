@@ -9,7 +9,7 @@ import { configSchema } from '../../src/config.ts';
 import { startEmbedded } from '../../src/embedded/embedded.ts';
 import { Client } from './client.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
-import { countRows, inDatabase, takePicture } from './target.ts';
+import { countRows, inDatabase, readContents, takePicture } from './target.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const example = path.join(root, 'examples/globalrx');
@@ -24,6 +24,8 @@ export interface Stage {
   addMigration(name: string, sql: string): Promise<void>;
   /** Fills the application's tables; returns the number of rows. */
   seed(): Promise<number>;
+  /** The rows of the application's tables, to compare. */
+  contents(): Promise<string>;
   /** All that can be seen of the application's database, to compare. */
   picture(): Promise<string>;
 }
@@ -71,6 +73,7 @@ export async function openStage(closing: Closing): Promise<Stage> {
       await inDatabase(database, (session) => session.query(sql));
       return countRows(database);
     },
+    contents: () => readContents(database),
     picture: () => takePicture(database),
   };
 }

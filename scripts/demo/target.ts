@@ -10,7 +10,7 @@ import { AppError } from '../../src/errors.ts';
 export const inDatabase = <T>(url: string, work: (session: Session) => Promise<T>): Promise<T> =>
   withSession(parseTarget(url), { applicationName: 'switchback demo' }, work);
 
-/** The application's tables with what can be told of their rows. */
+/** The application's tables with what can be told of their rows, in whatever order their columns are. */
 async function readTables(session: Session): Promise<{ name: string; rows: number; hash: string | null }[]> {
   const { rows: tables } = await session.query<{ name: string }>(
     `select relname as name from pg_class
@@ -18,7 +18,7 @@ async function readTables(session: Session): Promise<{ name: string; rows: numbe
   );
   const counts = tables.map(
     ({ name }) =>
-      `select ${quoteLiteral(name)} as name, count(*)::int as rows, md5(string_agg(t::text, ',' order by t::text)) as hash
+      `select ${quoteLiteral(name)} as name, count(*)::int as rows, md5(string_agg(to_jsonb(t)::text, ',' order by to_jsonb(t)::text)) as hash
          from public.${quoteIdentifier(name)} as t`,
   );
   const { rows } = await session.query<{ name: string; rows: number; hash: string | null }>(
@@ -31,9 +31,13 @@ async function readTables(session: Session): Promise<{ name: string; rows: numbe
 export const countRows = (url: string): Promise<number> =>
   inDatabase(url, async (session) => (await readTables(session)).reduce((sum, { rows }) => sum + rows, 0));
 
+/** The content of the application's tables, to compare. */
+export const readContents = async (url: string): Promise<string> =>
+  JSON.stringify(await inDatabase(url, readTables));
+
 /** All that can be seen of a database: its schema as pg_dump writes it, and of each table the number and hash of its rows. */
 export const takePicture = async (url: string): Promise<string> =>
-  (await dumpSchema(url)) + JSON.stringify(await inDatabase(url, readTables));
+  (await dumpSchema(url)) + (await readContents(url));
 
 async function dumpSchema(url: string): Promise<string> {
   const programs = await findPrograms(
