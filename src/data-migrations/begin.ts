@@ -31,7 +31,7 @@ export async function begin(
   let through: KeyValues | null = null;
   const later = await laterChangeOf(spec, work);
   if (source !== null)
-    await patiently(request, async () => {
+    await patiently(reading, request, async () => {
       through = await guard(reading, { id, name: spec.name, table, key: source.key, later });
     });
   const ends = source === null ? [null] : await endsOf(reading, source, through, spec.parallelism);
@@ -60,7 +60,7 @@ export async function begin(
     });
   } catch (error) {
     if (error instanceof AppError && error.code === 'TABLE_BUSY')
-      await patiently(request, () => unguard(reading, id));
+      await patiently(reading, request, () => unguard(reading, id));
     throw error;
   }
   report({ type: 'begun', key: key?.columns.map(({ name }) => name) ?? [], ranges: ends.length, estimate });

@@ -83,8 +83,8 @@ export async function cancelDataMigration(
     const source = places.written === null ? written : await openPlace(places.source, id, 2_000);
     try {
       if (source !== written) await endOrphans(source, id);
-      await patiently(patience, () => unguard(source, id));
-      await patiently(patience, () => inTransaction(source, () => abandonShadow(source, id)));
+      await patiently(source, patience, () => unguard(source, id));
+      await patiently(source, patience, () => inTransaction(source, () => abandonShadow(source, id)));
     } finally {
       if (source !== written) await source.close();
     }

@@ -124,7 +124,7 @@ class Attempt {
       report({ type: 'written', progress });
     }
     if (work.judged !== true) await validate?.(work);
-    await patiently(this.#run, () => unguard(places.source, id));
+    await patiently(places.source, this.#run, () => unguard(places.source, id));
     await work.finish?.(this.#run);
     await setState(places.written, id, 'finished');
     return { state: 'finished', progress };
@@ -136,7 +136,7 @@ async function begun(run: DataMigrationRun, work: Work, session: Session): Promi
   const { begin: make } = work;
   if (make === undefined) return work;
   let made = work;
-  await patiently(run, async () => {
+  await patiently(session, run, async () => {
     made = await inTransaction(session, () => make('real'));
   });
   return made;

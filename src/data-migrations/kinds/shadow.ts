@@ -64,11 +64,11 @@ export const shadow = defineKind<Spec>({
     // What is left is to finish: its rows are copied.
     if (state !== null) return workOf(session, spec, id, table, key, { state, shadow: table });
     const alteration = await readAlteration(spec.alter);
-    const { name, columns: given, pace } = spec;
+    const { name, columns: given } = spec;
     return {
       ...workOf(session, spec, id, table, key, null),
       async begin(how) {
-        const request = { id, name, table, key, alteration, given, lockTimeoutMs: pace.lockTimeoutMs };
+        const request = { id, name, table, key, alteration, given };
         return workOf(session, spec, id, table, key, await prepareShadow(session, request, how));
       },
     };
@@ -122,8 +122,7 @@ function workOf(
       : { judged: true }),
     later: { impossible: 'the triggers of the shadow write them' },
     async finish({ signal, report }) {
-      const { retentionDays, pace } = spec;
-      await swap(session, { id, retentionDays, lockTimeoutMs: pace.lockTimeoutMs, signal, report });
+      await swap(session, { id, retentionDays: spec.retentionDays, signal, report });
     },
     close: async () => undefined,
   };

@@ -31,8 +31,6 @@ export interface ExchangeRequest {
   /** SQL of what has to go before the one that leaves is removed from the vault. */
   readonly beforeRemoval: readonly string[];
   readonly retentionDays: number;
-  /** For all locks together. */
-  readonly lockTimeoutMs: number;
   /** Once the tables are locked, before anything is done. */
   readonly checked: () => Promise<void>;
 }
@@ -56,7 +54,7 @@ export async function exchange(session: Session, request: ExchangeRequest): Prom
   // goes through foreign keys nobody knows: one try in two comes from the right side.
   const tables = Math.random() < 0.5 ? [...others, leaving.sql] : [leaving.sql, ...others];
   const names = [...tables, coming.sql, ...standing.map(({ name }) => name)];
-  await lockAll(session, names, request.lockTimeoutMs);
+  await lockAll(session, names);
   await checked();
   await ensureVault(session);
   const attachments = await readAttachments(session, leaving.oid, columns);

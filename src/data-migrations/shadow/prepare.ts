@@ -23,8 +23,6 @@ export interface ShadowRequest {
   readonly key: Key;
   readonly alteration: Alteration;
   readonly given: GivenColumns;
-  /** For the trial of the swap. */
-  readonly lockTimeoutMs: number;
 }
 
 export interface Prepared {
@@ -93,7 +91,7 @@ async function trySwap(
   shadow: Table,
   { always }: Columns,
 ): Promise<void> {
-  const { id, name, table, lockTimeoutMs } = request;
+  const { id, name, table } = request;
   try {
     await inSavepoint(
       session,
@@ -101,7 +99,7 @@ async function trySwap(
         exchange(session, {
           ...{ id, name, leaving: table, coming: shadow, names: [], beforeRemoval: [] },
           restore: alwaysSql(table.sql, always),
-          ...{ retentionDays: 1, lockTimeoutMs, checked: async () => undefined },
+          ...{ retentionDays: 1, checked: async () => undefined },
         }),
       () => false,
     );

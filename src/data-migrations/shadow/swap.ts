@@ -17,8 +17,6 @@ export interface SwapRequest {
   readonly id: string;
   /** So long is the table that leaves kept. */
   readonly retentionDays: number;
-  /** For all locks of one try together. */
-  readonly lockTimeoutMs: number;
   readonly signal: AbortSignal;
   readonly report: (event: DataMigrationEvent) => void;
 }
@@ -35,7 +33,7 @@ export async function swap(session: Session, request: SwapRequest): Promise<void
     const { mirrored } = await findTables(session, state);
     // Without statistics the application's first queries would be planned for an empty table.
     await unhurried(session, `vacuum (analyze) ${mirrored.sql}`);
-    await patiently(request, async () => {
+    await patiently(session, request, async () => {
       const refused = await settleNotes(session, state, 'forth');
       if (refused > 0) throw atFault(state, 'forth', `${refused} rows`);
       const startedAt = performance.now();
@@ -101,7 +99,7 @@ export async function validateForeignKeys(
     const { state, unvalidated } = await requireShadow(session, request.id);
     const [next, ...rest] = unvalidated;
     if (next === undefined) return;
-    await patiently(request, () =>
+    await patiently(session, request, () =>
       inOwnTransaction(session, async () => {
         await session.query('set local statement_timeout = 0');
         await validate(session, next);

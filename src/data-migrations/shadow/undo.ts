@@ -24,7 +24,7 @@ export async function undoSwap(session: Session, request: SwapRequest): Promise<
   const state = await requireShadow(session, request.id);
   requireSwapped(state);
   if (state.state === 'swapped')
-    await patiently(request, async () => {
+    await patiently(session, request, async () => {
       const refused = await settleNotes(session, state, 'back');
       if (refused > 0) throw atFault(state, 'back', `${refused} rows`);
       const startedAt = performance.now();
@@ -59,7 +59,10 @@ async function undoNow(session: Session, request: SwapRequest, state: Shadow): P
  * `undoSwap` in a session of its own, once whoever was at it before is gone.
  * @throws AppError those of `undoSwap`, of sessions
  */
-export async function undoIn(target: Target, request: SwapRequest): Promise<void> {
+export async function undoIn(
+  target: Target,
+  request: SwapRequest & { readonly lockTimeoutMs: number },
+): Promise<void> {
   const { id, lockTimeoutMs, signal } = request;
   const session = await openPlace(target, id, lockTimeoutMs);
   const stopCancelling = cancelWith(signal, [session]);

@@ -66,7 +66,7 @@ test('no write is lost', { timeout: 180_000 }, async () => {
   const later = new Application(database.url, 6);
   later.start();
   await waitFor(() => later.writes > 100 || later.errors.length > 0, { timeoutMs: 60_000 });
-  await atPlace(database.url, (session) => undoSwap(session, { ...swapOf(id), lockTimeoutMs: 300 }));
+  await atPlace(database.url, (session) => undoSwap(session, swapOf(id)), 300);
   await later.stop();
   expect(later.errors).toEqual([]);
   const [after] = await run(sumsSql);

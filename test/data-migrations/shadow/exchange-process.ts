@@ -4,4 +4,4 @@ import { atPlace, exchange, swapOf } from './tables.ts';
 
 const [what = '', url = '', id = '', body = '{}'] = process.argv.slice(2);
 if (what === 'swap') await exchange(url, JSON.parse(body) as object, { id });
-else await atPlace(url, (session) => undoSwap(session, { ...swapOf(id), lockTimeoutMs: 300 }));
+else await atPlace(url, (session) => undoSwap(session, swapOf(id)), 300);

@@ -45,8 +45,12 @@ export class NotPassed extends AppError {
 }
 
 /** Works with a session such as data migrations have. */
-export async function atPlace<T>(url: string, work: (session: Session) => Promise<T>): Promise<T> {
-  const session = await openPlace(parseTarget(url), randomUUID(), 2_000);
+export async function atPlace<T>(
+  url: string,
+  work: (session: Session) => Promise<T>,
+  lockTimeoutMs = 2_000,
+): Promise<T> {
+  const session = await openPlace(parseTarget(url), randomUUID(), lockTimeoutMs);
   try {
     return await work(session);
   } finally {
@@ -55,7 +59,7 @@ export async function atPlace<T>(url: string, work: (session: Session) => Promis
 }
 
 export const swapOf = (id: string): SwapRequest => ({
-  ...{ id, retentionDays: 7, lockTimeoutMs: 2_000 },
+  ...{ id, retentionDays: 7 },
   ...{ signal: new AbortController().signal, report: () => undefined },
 });
 
