@@ -123,6 +123,7 @@ export const catalogue = define({
   ROLLBACK_MISSING: { category: 'unsafe', title: 'There is no way back that may be used' },
   ROLLBACK_NOT_PROVEN: { category: 'unsafe', title: 'The way back of a migration is not proven' },
   ROLLBACK_LOSES_DATA: { category: 'unsafe', title: 'What a migration removed cannot be put back' },
+  ROLLBACK_DUPLICATES: { category: 'conflict', title: 'What was unique is not unique any more' },
   ROLLBACK_UNFINISHED: { category: 'conflict', title: 'A migration is half taken back' },
   RESUME_REFUSED: { category: 'conflict', title: 'The migration cannot be resumed' },
   PLAN_STALE: { category: 'conflict', title: 'The database or the bundle changed since the plan was made' },

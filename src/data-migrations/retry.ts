@@ -52,7 +52,7 @@ async function retryAll(
 ): Promise<RetryOutcome> {
   const outcome = { mended: 0, open: 0 };
   const { rows: open } = await places.written.query<{ id: string }>(
-    "select id::text from switchback.data_quarantine where migration = $1 and state <> 'mended' and ($2::bigint[] is null or id = any($2)) order by id",
+    "select row.id::text from switchback.data_quarantine as row where migration = $1 and state <> 'mended' and ($2::bigint[] is null or row.id = any($2)) order by row.id",
     [id, rows ?? null],
   );
   for (const row of open) {

@@ -89,7 +89,17 @@ async function applyOne(
   const entries = await readAllEntries(session, ids);
   const text = textOf(file);
   const made = entries.length === 0 ? new Set<string>() : madeInText(text, entries);
-  const restorer = new Restorer({ session, entries, made, notNull: new Map(), rollback: null });
+  const restorer = new Restorer({
+    session,
+    entries,
+    made,
+    early: new Set(),
+    namings: [],
+    notNull: new Map(),
+    constraints: new Map(),
+    withoutKeys: undefined,
+    rollback: null,
+  });
   const outcome = await runOne(
     { ...request, session, lockSession },
     {

@@ -33,6 +33,7 @@ export const allowable: readonly ErrorCode[] = [
   'REHEARSAL_FAILED',
   'ROLLBACK_NOT_PROVEN',
   'ROLLBACK_LOSES_DATA',
+  'ROLLBACK_DUPLICATES',
   'DATA_MIGRATION_REQUIRED',
   'TABLE_BUSY',
 ];

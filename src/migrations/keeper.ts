@@ -5,6 +5,7 @@ import type { Direction, Saved } from '../vault/removals.ts';
 import { save } from '../vault/save.ts';
 import type { Keeping } from './keeping.ts';
 import { locate } from './message.ts';
+import type { PlannedMigration } from './plan.ts';
 import type { Around } from './run-segment.ts';
 import type { Step } from './segments.ts';
 import { StepFailure } from './step-failure.ts';
@@ -12,7 +13,7 @@ import { StepFailure } from './step-failure.ts';
 export interface KeeperInput {
   readonly session: Session;
   readonly keeping: Keeping | null;
-  readonly migration: string;
+  readonly migration: Pick<PlannedMigration, 'name' | 'namings'>;
   readonly direction: Direction;
   readonly text: string;
   readonly remark: (remark: string) => void;
@@ -60,7 +61,10 @@ export class Keeper {
       'VAULT_CANNOT_KEEP',
       'What it removes cannot be kept, since it runs outside a transaction.',
     );
-    const failure = new StepFailure(step, locate(error, { migration, text }, step, step.offset));
+    const failure = new StepFailure(
+      step,
+      locate(error, { migration: migration.name, text }, step, step.offset),
+    );
     if (!this.givesUp(failure)) throw failure;
   }
 
@@ -68,13 +72,16 @@ export class Keeper {
   async kept(resumed: boolean): Promise<string[]> {
     const { session, keeping, migration, direction } = this.#input;
     if (keeping === null || !(this.#used || resumed)) return [];
-    return savedBy(session, { operation: keeping.operation, migration, direction });
+    return savedBy(session, { operation: keeping.operation, migration: migration.name, direction });
   }
 
   async #save(step: Step, { operation, retentionDays, limitBytes }: Keeping): Promise<Around> {
     const { session, migration, direction } = this.#input;
     this.#used = true;
-    const context = { operation, migration, direction, statement: step.statement, retentionDays, limitBytes };
+    const { statement } = step;
+    const { name } = migration;
+    const namings = migration.namings.filter((naming) => naming.statement < statement);
+    const context = { operation, migration: name, direction, statement, retentionDays, limitBytes, namings };
     const all: Saved[] = [];
     for (const removal of step.removals) all.push(await save(session, removal, context));
     const last = all.toReversed();
@@ -92,7 +99,7 @@ export class Keeper {
       return `the vault is full, and backup ${keeping.backup} is the way back`;
     if (code !== 'VAULT_CANNOT_KEEP') return null;
     const allowance = keeping?.allow.find(
-      (one) => one.code === code && (one.migration === undefined || one.migration === migration),
+      (one) => one.code === code && (one.migration === undefined || one.migration === migration.name),
     );
     return allowance === undefined ? null : `${message} Allowed: ${allowance.reason}`;
   }

@@ -1,8 +1,10 @@
-import { keyOf, type Schema } from '../analysis/schema/schema.ts';
+import type { Change } from '../analysis/changes/change.ts';
+import { childrenOf } from '../analysis/schema/edit.ts';
+import { keyOf, type Schema, splitKey } from '../analysis/schema/schema.ts';
 import { type Visited, walkStatement } from '../analysis/walk.ts';
 import type { Statement } from '../sql/split.ts';
-import { type CreateTrigStmt, type RuleStmt, relationName } from '../sql/tree.ts';
-import type { WrittenName } from '../vault/removals.ts';
+import { type CreateTrigStmt, type RenameStmt, type RuleStmt, relationName } from '../sql/tree.ts';
+import type { Naming, WrittenName } from '../vault/removals.ts';
 
 /** What the migration at hand has made itself: nothing in it is older than the migration. In doubt a thing is old. */
 export class Newness {
@@ -12,6 +14,7 @@ export class Newness {
   readonly #doubtful = new Set<string>();
   readonly #schemas = new Set<string>();
   #lost = false;
+  #namings: Naming[] = [];
 
   /** @param schema as it is before the migration; it is carried forward. `since` is the migration's number in it. */
   constructor(schema: Schema, since: number) {
@@ -43,9 +46,11 @@ export class Newness {
     return !this.#lost && this.#schemas.has(name);
   }
 
-  /** Carries the schema over a statement. */
-  carry(statement: Statement): void {
+  /** Carries the schema over a statement. @returns what it calls otherwise */
+  carry(statement: Statement): readonly Naming[] {
+    this.#namings = [];
     this.#watchTable(statement);
+    this.#watchSequence(statement);
     try {
       walkStatement(statement, this.schema, this.#since, (visited) => this.#visit(visited));
     } catch (error) {
@@ -54,6 +59,7 @@ export class Newness {
       this.schema.complete = false;
       this.#lost = true;
     }
+    return this.#namings;
   }
 
   #visit({ change, embedded }: Visited): void {
@@ -66,6 +72,47 @@ export class Newness {
     if (change.kind === 'createSchema' && certain && !this.schema.schemas.has(change.schema))
       this.#schemas.add(change.schema);
     if (change.kind === 'renameColumn') this.#doubtful.add(keyOf(change.table, change.to));
+    this.#namings.push(...this.#namingsOf(change));
+  }
+
+  #namingsOf(change: Change): Naming[] {
+    switch (change.kind) {
+      case 'createTable':
+        return this.#doubtful.has(change.table) ? [] : [renamed(null, change.table)];
+      case 'renameTable':
+        return [renamed(change.table, keyOf(splitKey(change.table).schema, change.to))];
+      case 'moveTable':
+        return [renamed(change.table, keyOf(change.toSchema, splitKey(change.table).name))];
+      case 'renameSchema':
+        return [{ kind: 'schema', from: change.schema, to: change.to }];
+      case 'addColumn': {
+        const { name } = change.column;
+        return this.#doubtful.has(keyOf(change.table, name)) ? [] : this.#inTree(change.table, null, name);
+      }
+      case 'dropColumn':
+        return this.#inTree(change.table, change.column, null);
+      case 'renameColumn':
+        return this.#inTree(change.table, change.column, change.to);
+      default:
+        return [];
+    }
+  }
+
+  /** Partitions and child tables have their columns from the table above. */
+  #inTree(table: string, from: string | null, to: string | null): Naming[] {
+    return [
+      { kind: 'column', table: splitKey(table), from, to },
+      ...childrenOf(this.schema, table).flatMap(({ key }) => this.#inTree(key, from, to)),
+    ];
+  }
+
+  /** The schema has none in it. */
+  #watchSequence({ kind, node }: Statement): void {
+    if (kind !== 'RenameStmt') return;
+    const { renameType, relation, newname = '' } = node as RenameStmt;
+    if (renameType !== 'OBJECT_SEQUENCE') return;
+    const key = this.schema.tableKey(relationName(relation));
+    this.#namings.push(renamed(key, keyOf(splitKey(key).schema, newname)));
   }
 
   /** Rows of a new table with a trigger or a rule are not all that a statement on it changes. */
@@ -75,3 +122,9 @@ export class Newness {
     this.#doubtful.add(this.schema.tableKey(relationName(relation)));
   }
 }
+
+const renamed = (from: string | null, to: string): Naming => ({
+  kind: 'relation',
+  from: from === null ? null : splitKey(from),
+  to: splitKey(to),
+});

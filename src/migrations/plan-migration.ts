@@ -14,6 +14,7 @@ import type { Removal } from '../vault/removals.ts';
 import type { Fault } from './fault.ts';
 import type { PlannedMigration } from './plan.ts';
 import type { Migration } from './read.ts';
+import type { PlacedNaming, Removed } from './removals.ts';
 import { cut, isEffective, runAlone, type Segment } from './segments.ts';
 
 export interface PlannedText {
@@ -24,8 +25,8 @@ export interface PlannedText {
 interface Planning {
   /** The history's row of an attempt that is to be finished. */
   readonly resumes: string | null;
-  /** What each statement removes; null where it is not to be kept. */
-  readonly removalsOf: ((statements: readonly Statement[]) => readonly (readonly Removal[])[]) | null;
+  /** Reads what each statement removes; null where it is not to be kept. */
+  readonly removalsOf: ((statements: readonly Statement[]) => Removed) | null;
 }
 
 /** A file's text as it is sent: PostgreSQL knows no byte order mark. */
@@ -40,7 +41,8 @@ export function planMigration(migration: Migration, planning: Planning): Planned
   if (!isText(sql)) return { migration: { ...common, ...unreadable(text, []) }, faults: [isNoText(name)] };
   try {
     const statements = splitStatements(text);
-    const body = planStatements(statements, removalsOf?.(statements) ?? []);
+    const { removals, namings } = removalsOf?.(statements) ?? { removals: [], namings: [] };
+    const body = planStatements(statements, removals, namings);
     return {
       migration: { ...common, ...body },
       faults: [...dropsLocks(name, statements), ...unkept(name, body.segments)],
@@ -60,11 +62,13 @@ type Body = Omit<PlannedMigration, 'name' | 'checksum' | 'resumes' | 'keeps'>;
 export function planStatements(
   statements: readonly Statement[],
   removals: readonly (readonly Removal[])[],
+  namings: readonly PlacedNaming[] = [],
 ): Body {
   const segments = cut(statements, removals);
   const effective = segments.filter(isEffective);
   return {
     segments,
+    namings,
     relations: statements.flatMap((statement) => lockedRelations({ [statement.kind]: statement.node })),
     makesTemporary: statements.some(makesTemporary),
     setsLockTimeout: statements.some(setsLockTimeout),
@@ -97,6 +101,7 @@ function unreadable(text: string, removals: readonly Removal[]): Body {
   };
   return {
     segments: [runAlone([whole])],
+    namings: [],
     relations: [],
     makesTemporary: false,
     setsLockTimeout: false,

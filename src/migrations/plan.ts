@@ -8,7 +8,7 @@ import type { Fault } from './fault.ts';
 import type { History } from './history.ts';
 import { planMigration } from './plan-migration.ts';
 import type { Bundle } from './read.ts';
-import { removalsOf } from './removals.ts';
+import { type PlacedNaming, readRemovals } from './removals.ts';
 import type { Segment } from './segments.ts';
 import { faultsOf } from './violations.ts';
 
@@ -16,6 +16,8 @@ export interface PlannedMigration {
   readonly name: string;
   readonly checksum: string;
   readonly segments: readonly Segment[];
+  /** What it calls otherwise: what is kept is kept by the names from before it. */
+  readonly namings: readonly PlacedNaming[];
   /** Relations that it locks for more than reading. */
   readonly relations: readonly RelationName[];
   readonly makesTemporary: boolean;
@@ -87,7 +89,7 @@ export function makePlan(input: {
     if (migration === undefined) return [];
     const planned = planMigration(migration, {
       resumes: state === 'interrupted' ? (row?.id ?? null) : null,
-      removalsOf: schema === null ? null : (statements) => removalsOf(statements, schema, index),
+      removalsOf: schema === null ? null : (statements) => readRemovals(statements, schema, index),
     });
     faults.push(...planned.faults);
     return [planned.migration];

@@ -2,36 +2,50 @@
 import { Schema } from '../analysis/schema/schema.ts';
 import type { Statement } from '../sql/split.ts';
 import type { ExecuteStmt, PrepareStmt } from '../sql/tree.ts';
-import type { Removal } from '../vault/removals.ts';
+import type { Naming, Removal } from '../vault/removals.ts';
 import { Newness } from './newness.ts';
 import { removedByCode } from './removals-of-code.ts';
 import { removedByAlter, removedByDrop, restartedSequence } from './removals-of-objects.ts';
 import { removedByRows, removedByTruncate } from './removals-of-rows.ts';
 
+export interface Removed {
+  /** By statement. */
+  readonly removals: readonly (readonly Removal[])[];
+  readonly namings: readonly PlacedNaming[];
+}
+
+/** What a statement calls otherwise, with its 1-based number in the file. */
+export type PlacedNaming = Naming & { readonly statement: number };
+
 /**
- * What each statement of a file removes: nothing for what only adds, and nothing of what the file itself has made.
+ * What each statement of a file removes: nothing for what only adds, and nothing of what the file itself has made; and
+ * what it calls otherwise.
  * @param schema as it is before the migration, and carried over it; of one that is not `complete` anything may exist
  * @param migration its number among those that the schema goes over
  */
-export function removalsOf(
+export function readRemovals(
   statements: readonly Statement[],
   schema: Schema = new Schema({ complete: false }),
   migration = 0,
-): Removal[][] {
+): Removed {
   const news = new Newness(schema, migration);
   const prepared = new Map<string, readonly Removal[]>();
-  const removals = statements.map((statement) => {
+  const namings: PlacedNaming[] = [];
+  const removals = statements.map((statement, index) => {
     const removed = [...removedBy(statement, news, prepared)];
     if (statement.kind === 'PrepareStmt') {
       const { name = '', query } = statement.node as PrepareStmt;
       prepared.set(name, query === undefined ? [] : removedByRows({ ...statement, node: { query } }, news));
     }
-    news.carry(statement);
+    namings.push(...news.carry(statement).map((naming) => ({ ...naming, statement: index + 1 })));
     return removed;
   });
   schema.endSession();
-  return removals;
+  return { removals, namings };
 }
+
+export const removalsOf = (...text: Parameters<typeof readRemovals>): Removed['removals'] =>
+  readRemovals(...text).removals;
 
 /** What one statement removes; `news` stands just before it. */
 export function removedBy(

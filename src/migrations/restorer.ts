@@ -1,9 +1,15 @@
-import { qualify, quoteIdentifier } from '../db/quote.ts';
+import type { Allowance } from '../config.ts';
+import { quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import type { VaultEntry } from '../vault/entry.ts';
 import { readAllEntries, savedBy } from '../vault/list.ts';
+import { originOf } from '../vault/origins.ts';
 import { type RestoreOutcome, restoreEntries } from '../vault/restore.ts';
+import { restoreEarly } from '../vault/restore-early.ts';
+import { addConstraint, type LeftOut, type LeftUnvalidated, lookAtConstraint } from './add-constraint.ts';
+import type { AddedConstraint } from './added-constraints.ts';
 import type { PlannedMigration } from './plan.ts';
+import type { PlacedNaming } from './removals.ts';
 import { isEffective, type Segment, type Step } from './segments.ts';
 
 /** Columns that a statement makes NOT NULL, and does nothing else. */
@@ -25,8 +31,16 @@ interface RestorerInput {
   readonly entries: readonly VaultEntry[];
   /** Ids of those whose columns the text makes anew, or empties. */
   readonly made: ReadonlySet<string>;
+  /** Numbers of the steps that put back only what can be, before the one that puts back all. */
+  readonly early: ReadonlySet<number>;
+  /** What the text calls otherwise. */
+  readonly namings: readonly PlacedNaming[];
   /** By the number of the statement, those behind the place at which data is put back. */
   readonly notNull: ReadonlyMap<number, NotNull>;
+  /** By the number of the statement. */
+  readonly constraints: ReadonlyMap<number, AddedConstraint>;
+  /** Lets a rollback go on without a key that is not unique any more. */
+  readonly withoutKeys: Allowance | undefined;
   /** The rollback that keeps what it removes itself; null for none. */
   readonly rollback: { readonly operation: string; readonly migration: string } | null;
 }
@@ -35,55 +49,69 @@ interface RestorerInput {
 export class Restorer {
   readonly #input: RestorerInput;
   readonly #left = new Map<number, readonly LeftNullable[]>();
-  #restored: readonly RestoreOutcome[] = [];
+  readonly #constraints = new Map<number, LeftUnvalidated | LeftOut | null>();
+  readonly #restored = new Map<number, readonly RestoreOutcome[]>();
 
   constructor(input: RestorerInput) {
     this.#input = input;
   }
 
   get restored(): readonly RestoreOutcome[] {
-    return this.#restored;
+    return [...this.#restored.values()].flat();
   }
 
   get leftNullable(): readonly LeftNullable[] {
     return [...this.#left.values()].flat();
   }
 
+  get leftUnvalidated(): readonly LeftUnvalidated[] {
+    return [...this.#constraints.values()].flatMap((left) =>
+      left !== null && 'constraint' in left ? [left] : [],
+    );
+  }
+
+  get leftOut(): readonly LeftOut[] {
+    return [...this.#constraints.values()].flatMap((left) => (left !== null && 'name' in left ? [left] : []));
+  }
+
   /** What takes the place of a step's text; null for any other step. */
   instead(step: Step): (() => Promise<void>) | null {
-    if (step.restores) return () => this.#restore();
+    if (step.restores) return () => this.#restore(step.statement);
+    const added = this.#input.constraints.get(step.statement);
+    if (added !== undefined) return () => this.#addConstraint(step.statement, added);
     const notNull = this.#input.notNull.get(step.statement);
     return notNull === undefined ? null : () => this.#setNotNull(step.statement, notNull);
   }
 
-  async #restore(): Promise<void> {
-    const { session, entries, made } = this.#input;
-    if (entries.length === 0) return;
-    const ids = await this.#applicable();
-    this.#restored = await restoreEntries(session, ids, { fresh: made, emptied: await this.#emptied() });
-  }
-
-  /** A table that the migration made is gone again, and with it what functions of the migration wrote to it. */
-  async #applicable(): Promise<string[]> {
-    const { session, entries } = this.#input;
-    const changed = entries.filter(({ kind }) => kind === 'changes');
-    const { rows } = await session.query<{ gone: boolean }>(
-      'select pg_catalog.to_regclass(name) is null as gone from pg_catalog.unnest($1::text[]) with ordinality t(name, n) order by n',
-      [changed.map(({ schema, table }) => qualify(schema, table))],
+  async #restore(statement: number): Promise<void> {
+    const { session, entries, early, made } = this.#input;
+    this.#restored.delete(statement);
+    const done = new Set(this.restored.map(({ id }) => id));
+    // Of a text with several places an attempt before this one may have been at the first.
+    const open = entries.filter(
+      ({ id, state }) => !done.has(id) && !(early.size > 0 && state === 'restored'),
     );
-    const gone = new Set(changed.filter((_, index) => rows[index]?.gone === true).map(({ id }) => id));
-    return entries.map(({ id }) => id).filter((id) => !gone.has(id));
+    if (open.length === 0) return;
+    const outcomes = early.has(statement)
+      ? await restoreEarly(session, open)
+      : await restoreEntries(
+          session,
+          open.map(({ id }) => id),
+          { fresh: made, emptied: await this.#emptied(statement) },
+        );
+    this.#restored.set(statement, outcomes);
   }
 
   /** The rollback's own copies of what stood in columns that it has emptied. */
-  async #emptied(): Promise<Map<string, string>> {
+  async #emptied(statement: number): Promise<Map<string, string>> {
     const { session, entries, made, rollback } = this.#input;
+    const namings = this.#input.namings.filter((naming) => naming.statement < statement);
     const narrowed = entries.filter(({ id, kind }) => kind === 'values' && made.has(id));
     if (rollback === null || narrowed.length === 0) return new Map();
     const own = await readAllEntries(session, await savedBy(session, { ...rollback, direction: 'back' }));
     return new Map(
       narrowed.flatMap((entry): [string, string][] => {
-        const copy = own.find((one) => one.kind === 'values' && isSame(one, entry));
+        const copy = own.find((one) => one.kind === 'values' && isSame(one, entry, namings));
         return copy?.relation == null ? [] : [[entry.id, copy.relation]];
       }),
     );
@@ -93,6 +121,9 @@ export class Restorer {
   async lookAgain(): Promise<void> {
     for (const [statement, notNull] of this.#input.notNull)
       if (!this.#left.has(statement)) this.#left.set(statement, await this.#withoutValue(notNull));
+    for (const [statement, added] of this.#input.constraints)
+      if (!this.#constraints.has(statement))
+        this.#constraints.set(statement, await lookAtConstraint(this.#input.session, added));
   }
 
   /** Rows that were written since may have no value; then the column stays as it is. */
@@ -105,6 +136,11 @@ export class Restorer {
           `alter table ${table} alter column ${quoteIdentifier(column)} set not null`,
         );
     this.#left.set(statement, left);
+  }
+
+  async #addConstraint(statement: number, added: AddedConstraint): Promise<void> {
+    const { session, withoutKeys } = this.#input;
+    this.#constraints.set(statement, await addConstraint(session, added, withoutKeys));
   }
 
   async #withoutValue({ table, columns }: NotNull): Promise<LeftNullable[]> {
@@ -120,9 +156,17 @@ export class Restorer {
   }
 }
 
-const isSame = (a: VaultEntry, b: VaultEntry): boolean =>
-  JSON.stringify([a.schema, a.table, a.columns, a.keyColumns]) ===
-  JSON.stringify([b.schema, b.table, b.columns, b.keyColumns]);
+/** The copy has the names from before the rollback, the entry those that the rollback has given back. */
+function isSame(copy: VaultEntry, entry: VaultEntry, namings: readonly PlacedNaming[]): boolean {
+  const keys = entry.keyColumns ?? [];
+  const at = { schema: entry.schema, name: entry.table };
+  const origin = originOf(at, [...entry.columns, ...keys], namings);
+  const names = (columns: readonly string[]): (string | null)[] => columns.map((name) => origin.keptAs(name));
+  return (
+    JSON.stringify([copy.schema, copy.table, copy.columns, copy.keyColumns ?? []]) ===
+    JSON.stringify([origin.schema, origin.name, names(entry.columns), names(keys)])
+  );
+}
 
 /** The step at which data is put back. */
 const restoring = (after: Step | undefined): Step => ({

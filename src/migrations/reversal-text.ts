@@ -5,17 +5,25 @@ import { placeOf, type Statement, splitStatements } from '../sql/split.ts';
 import { type AlterTableCmd, type AlterTableStmt, constantOf, type Node, relationName } from '../sql/tree.ts';
 import type { VaultEntry } from '../vault/entry.ts';
 import type { WrittenName } from '../vault/removals.ts';
+import { type AddedConstraint, addedConstraint } from './added-constraints.ts';
 import type { NotNull } from './restorer.ts';
 import { restoringKind } from './segments.ts';
 
-/** A line of its own in a rollback's text. */
+/**
+ * A line of its own in a rollback's text. At the last one all data comes back; at those before it what statements did to
+ * rows is undone, as far as that is possible there.
+ */
 export const restoreMarker = '-- switchback: restore';
 
 export interface ReversalText {
-  /** With one among them that stands for the place at which the data comes back. */
+  /** With one among them for each place at which data comes back. */
   readonly statements: readonly Statement[];
+  /** Numbers of the statements that stand for such a place, but for the last. */
+  readonly early: ReadonlySet<number>;
   /** By the number of the statement, behind that place. */
   readonly notNull: ReadonlyMap<number, NotNull>;
+  /** By the number of the statement, on whichever side of it. */
+  readonly constraints: ReadonlyMap<number, AddedConstraint>;
   /** Columns that the text makes before that place, or fills with NULL: what is in them is nobody's. */
   readonly made: readonly { readonly table: WrittenName; readonly column: string }[];
 }
@@ -23,18 +31,30 @@ export interface ReversalText {
 /** @throws SyntaxFault */
 export function readReversal(text: string): ReversalText {
   const statements = splitStatements(text);
-  const at = markerIn(text, statements);
-  const before = statements.filter(({ offset }) => offset < at);
-  const behind = statements.filter(({ offset }) => offset >= at);
-  const marker = {
+  const places = markersIn(text, statements);
+  const last = places.at(-1) ?? text.length;
+  const markers = places.map((at) => ({
     text: '',
     offset: at,
     ...placeOf(text, at),
     kind: restoringKind,
     node: {},
-  };
+  }));
+  const earlyMarkers = markers.slice(0, -1);
+  const before = [...statements.filter(({ offset }) => offset < last), ...earlyMarkers].sort(
+    (a, b) => a.offset - b.offset,
+  );
+  const behind = statements.filter(({ offset }) => offset >= last);
+  const all = [...before, ...markers.slice(-1), ...behind];
   return {
-    statements: [...before, marker, ...behind],
+    statements: all,
+    early: new Set(earlyMarkers.map((marker) => before.indexOf(marker) + 1)),
+    constraints: new Map(
+      all.flatMap((statement, index): [number, AddedConstraint][] => {
+        const added = addedConstraint(statement);
+        return added === null ? [] : [[index + 1, added]];
+      }),
+    ),
     notNull: new Map(
       behind.flatMap((statement, index): [number, NotNull][] => {
         const notNull = onlyNotNull(statement);
@@ -73,15 +93,14 @@ export function madeInText(text: string, entries: readonly VaultEntry[]): Set<st
 }
 
 /** Outside of statements, such as the text of a function; without a marker the data comes back at the end. */
-function markerIn(text: string, statements: readonly Statement[]): number {
-  const places = [...text.matchAll(/^[ \t]*--[ \t]*switchback:[ \t]*restore[ \t]*$/gim)].map(
+function markersIn(text: string, statements: readonly Statement[]): number[] {
+  const lines = [...text.matchAll(/^[ \t]*--[ \t]*switchback:[ \t]*restore[ \t]*$/gim)].map(
     ({ index }) => index,
   );
-  return (
-    places.find((place) =>
-      statements.every(({ offset, text: { length } }) => place < offset || place >= offset + length),
-    ) ?? text.length
+  const places = lines.filter((place) =>
+    statements.every(({ offset, text: { length } }) => place < offset || place >= offset + length),
   );
+  return places.length === 0 ? [text.length] : places;
 }
 
 const partsOf = ({ cmds = [] }: AlterTableStmt): AlterTableCmd[] =>

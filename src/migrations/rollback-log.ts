@@ -1,5 +1,6 @@
 import type { ErrorRecord } from '../errors.ts';
 import type { RestoreOutcome } from '../vault/restore.ts';
+import type { LeftOut, LeftUnvalidated } from './add-constraint.ts';
 import { list, type MigrationLog, table } from './migration-log.ts';
 import type { LeftNullable } from './restorer.ts';
 
@@ -23,6 +24,10 @@ export interface LoggedReversal {
   readonly restored: readonly RestoreOutcome[];
   /** Columns that were to be NOT NULL and have rows without a value. */
   readonly leftNullable: readonly LeftNullable[];
+  /** A CHECK or a foreign key that rows do not hold to. */
+  readonly leftUnvalidated: readonly LeftUnvalidated[];
+  /** Keys and unique indexes that could not be there again. */
+  readonly leftOut: readonly LeftOut[];
   /** Ids of the vault's entries that keep what this removed. */
   readonly kept: readonly string[];
   readonly unkept: readonly string[];
@@ -143,6 +148,19 @@ function reversalSection(one: LoggedReversal): string {
     ...part(
       'Left nullable, since rows have no value',
       one.leftNullable.map(({ table: name, column, rows }) => `${name}.${column}: ${rows} row(s)`),
+    ),
+    ...part(
+      'Left NOT VALID, since rows do not hold to it',
+      one.leftUnvalidated.map(
+        ({ table: name, constraint, rows }) => `${constraint} of ${name}: ${rows} row(s)`,
+      ),
+    ),
+    ...part(
+      'Left out, since it is not unique any more',
+      one.leftOut.map(
+        ({ table: on, name, values, rows, without }) =>
+          `${name} of ${on}: ${values} value(s) in ${rows} rows, ${without} row(s) without one`,
+      ),
     ),
     ...part('Kept in the vault', one.kept),
     ...part('Not kept', one.unkept),

@@ -97,10 +97,9 @@ class Runner {
 
   constructor(run: MigrationRun) {
     this.#run = run;
-    const { name, resumes, segments } = run.migration;
+    const { resumes, segments } = run.migration;
     this.#keeper = new Keeper({
       ...run,
-      migration: name,
       direction: run.ledger.direction,
       remark: (remark) => this.#remark(remark),
     });

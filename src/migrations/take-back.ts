@@ -6,6 +6,7 @@ import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
 import { SyntaxFault } from '../sql/parse.ts';
 import { readAllEntries } from '../vault/list.ts';
+import type { LeftOut, LeftUnvalidated } from './add-constraint.ts';
 import { allow, refuseFaults } from './fault.ts';
 import { type History, type HistoryRow, readHistory } from './history.ts';
 import { rollbackUnderWay } from './journal.ts';
@@ -13,7 +14,7 @@ import type { Keeping } from './keeping.ts';
 import { back } from './ledger.ts';
 import type { PlannedMigration } from './plan.ts';
 import { dropsLocks, planStatements, unkept } from './plan-migration.ts';
-import { removalsOf } from './removals.ts';
+import { readRemovals } from './removals.ts';
 import { type LeftNullable, Restorer } from './restorer.ts';
 import { madeIn, type ReversalText, readReversal } from './reversal-text.ts';
 import type { MigrationOutcome } from './run-migration.ts';
@@ -45,6 +46,8 @@ export interface TakeBackRequest extends LockRequest {
 
 export interface ReversalOutcome extends MigrationOutcome {
   readonly leftNullable: readonly LeftNullable[];
+  readonly leftUnvalidated: readonly LeftUnvalidated[];
+  readonly leftOut: readonly LeftOut[];
 }
 
 /**
@@ -52,7 +55,7 @@ export interface ReversalOutcome extends MigrationOutcome {
  * keeps of a migration comes back in the transaction in which its place in the text is reached; what the rollback
  * removes is kept in turn.
  * @throws AppError `MIGRATION_NOT_APPLIED`, `MIGRATION_UNPARSABLE`, `RESUME_REFUSED`, `ROLLBACK_UNFINISHED`,
- * `LOCK_TIMEOUT`, `VAULT_FULL`, `VAULT_CANNOT_KEEP`, and those of the statements; what was taken back before stays so
+ * `LOCK_TIMEOUT`, `ROLLBACK_DUPLICATES`, `VAULT_FULL`, `VAULT_CANNOT_KEEP`, and those of the statements; what was taken back before stays so
  */
 export async function takeBack(request: TakeBackRequest): Promise<ReversalOutcome[]> {
   const texts = new Map(request.reversals.map((reversal) => [reversal.historyId, parsed(reversal)]));
@@ -140,8 +143,9 @@ function plan(
 ): PlannedMigration {
   const { name, checksum, historyId } = reversal;
   const { statements } = text;
-  const removals = schema === null ? [] : removalsOf(statements, schema, number);
-  const body = planStatements(statements, removals);
+  const { removals, namings } =
+    schema === null ? { removals: [], namings: [] } : readRemovals(statements, schema, number);
+  const body = planStatements(statements, removals, namings);
   const faults = [...dropsLocks(name, statements), ...unkept(name, body.segments)];
   refuseFaults(allow(faults, vault?.allow ?? []));
   return { ...body, name, checksum, resumes: takingBack ? historyId : null, keeps: null };
@@ -161,7 +165,13 @@ async function takeBackOne(
     session,
     entries,
     made: madeIn(text, entries),
+    early: text.early,
+    namings: migration.namings,
     notNull: text.notNull,
+    constraints: text.constraints,
+    withoutKeys: request.vault?.allow.find(
+      (one) => one.code === 'ROLLBACK_DUPLICATES' && (one.migration ?? name) === name,
+    ),
     rollback: request.vault === null ? null : { operation: request.vault.operation, migration: name },
   });
   const outcome = await runOne(
@@ -175,7 +185,8 @@ async function takeBackOne(
     },
   );
   if (migration.resumes !== null) await restorer.lookAgain();
-  return { ...outcome, restored: restorer.restored, leftNullable: restorer.leftNullable };
+  const { restored, leftNullable, leftUnvalidated, leftOut } = restorer;
+  return { ...outcome, restored, leftNullable, leftUnvalidated, leftOut };
 }
 
 /** The journal counts statements: of another text they are others. */

@@ -5,12 +5,16 @@
 import { qualify, quoteIdentifier, quoteLiteral } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import type { SchemaState } from '../schema/difference.ts';
+import { columnOf } from './column-facts.ts';
 import { conversion } from './conversion.ts';
 import {
   createdIndex,
   createdName,
   createdTable,
+  createdType,
+  droppedType,
   mentions,
+  mentionsRelation,
   partsOf,
   readTableStatement,
   type TableStatement,
@@ -22,17 +26,20 @@ export interface ArrangeInput {
   readonly session: Session;
   readonly now: SchemaState;
   readonly wanted: SchemaState;
+  /** Columns, in quotes, in the place of others that come back. */
+  readonly asides: ReadonlySet<string>;
 }
 
 export interface Arranged {
   readonly before: readonly string[];
   /** What needs the data. */
   readonly behind: readonly string[];
+  /** Whether columns get another type: what they are compared with has the one that they have now. */
+  readonly retypes: boolean;
 }
 
 export async function arrange(statements: readonly string[], input: ArrangeInput): Promise<Arranged> {
-  const made = new Set(statements.flatMap((sql) => createdTable(sql) ?? []));
-  const arrangement = new Arrangement(input, made);
+  const arrangement = new Arrangement(input, statements);
   for (const sql of statements) await arrangement.add(sql);
   return arrangement.done();
 }
@@ -41,8 +48,10 @@ class Arrangement {
   readonly #input: ArrangeInput;
   /** Tables that come back: nothing is in them. */
   readonly #made: ReadonlySet<string>;
+  readonly #madeTypes: ReadonlySet<string>;
   readonly #before: string[] = [];
-  /** What stands behind, in this order: values for rows that have got none, NOT NULL, identities, and the rest. */
+  /** What stands behind, in this order: keys that the migration has made, values for rows that have got none, NOT NULL, identities, and the rest. */
+  readonly #keys: string[] = [];
   readonly #values: string[] = [];
   readonly #notNull: string[] = [];
   readonly #identities: string[] = [];
@@ -51,22 +60,28 @@ class Arrangement {
   readonly #late: { readonly table: string; readonly column: string }[] = [];
   /** Names of what is made behind. */
   readonly #lateNames: string[] = [];
+  #retypes = false;
   readonly #droppedKeys = new Set<string>();
+  /** Types of columns that go only behind. */
+  readonly #lateTypes = new Set<string>();
 
-  constructor(input: ArrangeInput, made: ReadonlySet<string>) {
+  constructor(input: ArrangeInput, statements: readonly string[]) {
     this.#input = input;
-    this.#made = made;
+    this.#made = new Set(statements.flatMap((sql) => createdTable(sql) ?? []));
+    this.#madeTypes = new Set(statements.flatMap((sql) => unquoted(createdType(sql) ?? '')));
   }
 
   async add(sql: string): Promise<void> {
     const read = readTableStatement(sql);
     const known = read !== null && !this.#made.has(read.table);
+    if (known && read.kind === 'dropColumn' && this.#findsRows(read)) return this.#dropKey(sql, read);
     if (known && read.kind === 'addColumn') return this.#addColumn(sql, read);
     if (known && read.kind === 'type') return this.#retype(sql, read);
     if (known && read.kind === 'setNotNull') {
       this.#late.push({ table: read.table, column: read.name });
       this.#notNull.push(sql);
-    } else if (this.#needsData(sql, read)) {
+    } else if (this.#lateTypes.has(unquoted(droppedType(sql) ?? ''))) this.#keys.push(sql);
+    else if (this.#needsData(sql, read)) {
       this.#rest.push(sql);
       const name = read?.name ?? createdName(sql);
       if (name !== null) this.#lateNames.push(name);
@@ -76,12 +91,31 @@ class Arrangement {
   done(): Arranged {
     return {
       before: this.#before,
-      behind: [...this.#values, ...this.#notNull, ...this.#identities, ...this.#rest],
+      retypes: this.#retypes,
+      behind: [...this.#keys, ...this.#values, ...this.#notNull, ...this.#identities, ...this.#rest],
     };
   }
 
+  /** By a key that the migration has made rows are found that it has changed since. It goes at once where its name is needed. */
+  #findsRows({ table, name }: TableStatement): boolean {
+    const { now, wanted, asides } = this.#input;
+    const { type, notNull, inKey } = columnOf(now, table, name);
+    if (!notNull || !inKey || asides.has(name)) return false;
+    return columnOf(wanted, table, name).type === '' && !this.#madeTypes.has(elementOf(type));
+  }
+
+  /** Rows that come back have no value in it. */
+  #dropKey(sql: string, { table, name }: TableStatement): void {
+    const { type, isIdentity, defaultValue } = columnOf(this.#input.now, table, name);
+    const alter = `ALTER TABLE ${table} ALTER COLUMN ${name}`;
+    if (!isIdentity) this.#before.push(`${alter} DROP NOT NULL`);
+    if (defaultValue !== null) this.#before.push(`${alter} DROP DEFAULT`);
+    this.#keys.push(sql);
+    this.#lateTypes.add(elementOf(type));
+  }
+
   #needsData(sql: string, read: TableStatement | null): boolean {
-    if (this.#lateNames.some((name) => sql.includes(name))) return true;
+    if (this.#lateNames.some((name) => sql.includes(name) || isRelationIn(sql, name))) return true;
     const index = createdIndex(sql);
     if (index !== null)
       return (
@@ -139,6 +173,7 @@ class Arrangement {
   }
 
   async #retype(sql: string, { table, name, rest }: TableStatement): Promise<void> {
+    this.#retypes = true;
     const { session, now, wanted } = this.#input;
     const [is, was] = [columnOf(now, table, name), columnOf(wanted, table, name)];
     this.#dropKeys(table, name, is.type, rest);
@@ -152,10 +187,14 @@ class Arrangement {
     if (partial && is.inPrimaryKey) return void this.#before.push(sql);
     const alter = `ALTER TABLE ${table} ALTER COLUMN ${name}`;
     if (partial && is.notNull) this.#before.push(`${alter} DROP NOT NULL`);
+    // PostgreSQL has no way to make a default that is a value of a user's type one of another such type.
+    const own = /^"/.test(rest) ? was.defaultValue : null;
+    if (own !== null && is.defaultValue !== null) this.#before.push(`${alter} DROP DEFAULT`);
     this.#before.push(`${alter} TYPE ${rest} USING ${using ?? 'NULL'}`);
+    if (own !== null) this.#before.push(`${alter} SET DEFAULT ${own}`);
     if (!partial) return;
     if (using === null) this.#late.push({ table, column: name });
-    if (was.notNull && was.hasDefault) this.#values.push(fillSql(table, name));
+    if (was.notNull && was.defaultValue !== null) this.#values.push(fillSql(table, name));
     // Where it is nullable now the difference says so itself.
     if (is.notNull && was.notNull) this.#notNull.push(`${alter} SET NOT NULL`);
   }
@@ -181,6 +220,12 @@ class Arrangement {
   }
 }
 
+const elementOf = (type: string): string => unquoted(type.replace(/\[\]$/, ''));
+
+/** Of names only those of relations have their schema. */
+const isRelationIn = (sql: string, name: string): boolean =>
+  partsOf(name).length > 1 && mentionsRelation(sql, name);
+
 const fillSql = (table: string, column: string): string =>
   `UPDATE ${table} SET ${column} = DEFAULT WHERE ${column} IS NULL`;
 
@@ -193,25 +238,3 @@ const numberSql = (table: string, column: string): string =>
 
 const placeSql = (table: string, column: string): string =>
   `SELECT setval(pg_get_serial_sequence(${quoteLiteral(table)}, ${quoteLiteral(unquoted(column))}), max(${column})) FROM ${table}`;
-
-interface ColumnFacts {
-  readonly type: string;
-  readonly notNull: boolean;
-  readonly hasDefault: boolean;
-  readonly inPrimaryKey: boolean;
-}
-
-function columnOf({ model }: SchemaState, table: string, column: string): ColumnFacts {
-  const [schema = '', relation = ''] = partsOf(table);
-  const name = unquoted(column);
-  const { type, notNull } = model.facts.get({ kind: 'column', schema, table: relation, name })?.payload ?? {};
-  const keys = model.facts
-    .childrenOf({ kind: 'table', schema, name: relation })
-    .map(({ payload }) => (typeof payload.def === 'string' ? payload.def : ''));
-  return {
-    type: typeof type === 'string' ? type : '',
-    notNull: notNull === true,
-    hasDefault: model.facts.has({ kind: 'default', schema, table: relation, name }),
-    inPrimaryKey: keys.some((key) => key.startsWith('PRIMARY KEY ') && mentions(key, column)),
-  };
-}

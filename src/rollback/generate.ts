@@ -8,6 +8,7 @@ import { differenceOf, readStateIn, type SchemaState } from '../schema/differenc
 import { arrange } from './arrange.ts';
 import type { Identity } from './identities.ts';
 import { findImpostors, withoutAsides } from './impostors.ts';
+import { findObstacles } from './obstacles.ts';
 import { inverseRenames } from './renames.ts';
 import type { Rollback } from './sources.ts';
 
@@ -26,9 +27,17 @@ export async function generateRollback(input: GenerateInput): Promise<Rollback> 
   const renames = inverseRenames(input.identitiesBefore, input.identitiesAfter);
   const impostors = findImpostors(input.identitiesBefore, input.identitiesAfter);
   const all = [...impostors.map(({ rename }) => `${rename};`), ...renames];
-  const after = all.length === 0 ? input.after : await renamed(session, all);
+  const named = all.length === 0 ? input.after : await changed(session, all, readAfter);
+  const first = differenceOf(named, before).statements;
+  const obstacles = await changed(session, all, () => findObstacles(session, first));
+  const after = obstacles.length === 0 ? named : await changed(session, [...all, ...obstacles], readAfter);
   const { statements, unsupported, drops } = differenceOf(after, before);
-  const arranged = await arrange(statements, { session, now: after, wanted: before });
+  const arranged = await arrange(statements, {
+    session,
+    now: after,
+    wanted: before,
+    asides: new Set(impostors.map(({ aside }) => aside)),
+  });
   const kept = new Set([...input.identitiesBefore.values()].map(nameIn(input.identitiesBefore)));
   const lost = [
     ...drops.tables.filter((table) => kept.has(`table ${table}`)).map((table) => `the table ${table}`),
@@ -40,10 +49,13 @@ export async function generateRollback(input: GenerateInput): Promise<Rollback> 
   ];
   return {
     source: 'generated',
-    sql: textOf(
-      dropsAtOnce([...renames, ...withoutAsides(arranged.before, impostors)]),
-      dropsAtOnce(arranged.behind),
-    ),
+    sql: textOf([
+      renames,
+      arranged.retypes ? [early] : [],
+      [...obstacles, ...withoutAsides(arranged.before, impostors)],
+      arranged.retypes || arranged.behind.length > 0 ? [late] : [],
+      arranged.behind,
+    ]),
     refusals: [
       ...lost.map(
         (what) => `It would drop ${what}, which the migration did not create: its data would be gone.`,
@@ -53,18 +65,21 @@ export async function generateRollback(input: GenerateInput): Promise<Rollback> 
   };
 }
 
-const marked = `
+const early = `-- Here changes of rows are undone that can be, while columns have the types in which they were made.
+${restoreMarker}`;
 
--- Here the data comes back that was kept. What stands below needs it.
-${restoreMarker}
+const late = `-- Here the data comes back that was kept. What stands below needs it.
+${restoreMarker}`;
 
-`;
-
-function textOf(before: readonly string[], behind: readonly string[]): string {
-  const lines = (statements: readonly string[]): string =>
-    statements.map((sql) => `${sql.replace(/;\s*$/, '')};`).join('\n');
-  return behind.length === 0 ? lines(before) : `${lines(before)}${marked}${lines(behind)}`.trimStart();
-}
+const textOf = (parts: readonly (readonly string[])[]): string =>
+  parts
+    .filter((statements) => statements.length > 0)
+    .map((statements) =>
+      dropsAtOnce(statements)
+        .map((sql) => (sql.startsWith('--') ? sql : `${sql.replace(/;\s*$/, '')};`))
+        .join('\n'),
+    )
+    .join('\n\n');
 
 /** Tables that are dropped one after the other are one statement: what depends on them is looked for once. */
 function dropsAtOnce(statements: readonly string[]): string[] {
@@ -86,12 +101,18 @@ const droppedTables = new RegExp(`^DROP TABLE ${quoted}\\.${quoted}(?:, ${quoted
 const isComputed = ({ fingerprint }: SchemaState, table: string, column: string): boolean =>
   / (stored|virtual) as /.test(fingerprint.facts.get(`column ${table}.${column}`) ?? '');
 
-/** The schema with the renames taken back. */
-async function renamed(session: Session, renames: readonly string[]): Promise<SchemaState> {
+const readAfter = (session: Session): Promise<SchemaState> => readStateIn(session, { within: true });
+
+/** Looks at the schema as statements would leave it. */
+async function changed<T>(
+  session: Session,
+  statements: readonly string[],
+  look: (session: Session) => Promise<T>,
+): Promise<T> {
   await session.query('begin');
   try {
-    await session.query(renames.join('\n'));
-    return await readStateIn(session, { within: true });
+    if (statements.length > 0) await session.query(statements.join(';\n'));
+    return await look(session);
   } finally {
     await session.query('rollback');
   }

@@ -1,7 +1,14 @@
 /** What a statement of the difference does, as far as data has to do with it. */
 
 export interface TableStatement {
-  readonly kind: 'addColumn' | 'setNotNull' | 'dropDefault' | 'type' | 'constraint' | 'renameConstraint';
+  readonly kind:
+    | 'addColumn'
+    | 'dropColumn'
+    | 'setNotNull'
+    | 'dropDefault'
+    | 'type'
+    | 'constraint'
+    | 'renameConstraint';
   /** Quoted, with its schema, as all names here. */
   readonly table: string;
   /** Of the column or the constraint. */
@@ -14,6 +21,7 @@ const name = '"(?:[^"]|"")*"';
 const alterTable = new RegExp(`^ALTER TABLE (?<table>${name}\\.${name}) (?<what>.*)$`, 's');
 const forms: readonly (readonly [TableStatement['kind'], RegExp])[] = [
   ['addColumn', new RegExp(`^ADD COLUMN (?<name>${name}) (?<rest>.*)$`, 's')],
+  ['dropColumn', new RegExp(`^DROP COLUMN (?<name>${name})(?<rest>)$`)],
   ['setNotNull', new RegExp(`^ALTER COLUMN (?<name>${name}) (?<rest>SET NOT NULL)$`)],
   ['dropDefault', new RegExp(`^ALTER COLUMN (?<name>${name}) (?<rest>DROP DEFAULT)$`)],
   ['type', new RegExp(`^ALTER COLUMN (?<name>${name}) TYPE (?<rest>.*) USING .*$`, 's')],
@@ -35,6 +43,14 @@ export function readTableStatement(sql: string): TableStatement | null {
 export const createdTable = (sql: string): string | null =>
   new RegExp(`^CREATE (?:UNLOGGED )?TABLE (${name}\\.${name}) `).exec(sql)?.[1] ?? null;
 
+/** Of a type or a domain, as `droppedType`. */
+export const createdType = (sql: string): string | null =>
+  new RegExp(`^CREATE (?:TYPE|DOMAIN) (${name}\\.${name}) `).exec(sql)?.[1] ?? null;
+
+/** Of a type or a domain. */
+export const droppedType = (sql: string): string | null =>
+  new RegExp(`^DROP (?:TYPE|DOMAIN) (${name}\\.${name})$`).exec(sql)?.[1] ?? null;
+
 /** Of an index on a table; null for any other statement. */
 export function createdIndex(sql: string): { table: string; columns: string } | null {
   const found = /^CREATE (?:UNIQUE )?INDEX \S.*? ON (?:ONLY )?(\S.*?) USING (.*)$/s.exec(sql);
@@ -43,7 +59,7 @@ export function createdIndex(sql: string): { table: string; columns: string } | 
 
 /** In quotes; of an index, which PostgreSQL prints itself, as it prints it. Null where nothing has data. */
 export const createdName = (sql: string): string | null =>
-  new RegExp(`^CREATE MATERIALIZED VIEW (${name}\\.${name}) `).exec(sql)?.[1] ??
+  new RegExp(`^CREATE (?:MATERIALIZED )?VIEW (${name}\\.${name}) `).exec(sql)?.[1] ??
   /^CREATE (?:UNIQUE )?INDEX (\S+) /.exec(sql)?.[1] ??
   null;
 
@@ -64,4 +80,10 @@ export function mentions(text: string, quoted: string): boolean {
     text.includes(quoted) ||
     new RegExp(`(?<![\\w$"])${bare.replace(/[\\^$.|?+*()[\]{}]/g, '\\$&')}(?![\\w$"])`).test(text)
   );
+}
+
+/** The same of a relation with its schema. In doubt it does. */
+export function mentionsRelation(text: string, qualified: string): boolean {
+  const bare = unquoted(qualified).replace(/[\\^$.|?+*()[\]{}]/g, '\\$&');
+  return new RegExp(`(?<![\\w$])${bare}(?![\\w$])`).test(text.replaceAll('"', ''));
 }

@@ -3,6 +3,7 @@ import { quoteIdentifier, quoteLiteral } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { asVault, inSavepoint, textSettings } from './as-vault.ts';
 import { inVault, nameEntry, record, recount } from './entry.ts';
+import { keyBy, type Origin, originIn } from './origins.ts';
 import type { VaultContext } from './removals.ts';
 import { vaultSchema } from './schema.ts';
 import { asTexts, columnFacts, type Table } from './table.ts';
@@ -30,16 +31,26 @@ export class Capture {
     this.#traps = traps;
   }
 
-  /** The tables must be in the order in which they may be locked. Our settings must be in force. */
+  /**
+   * The tables must be in the order in which they may be locked. Our settings must be in force. What the migration has
+   * made itself is not watched: nothing in it is older.
+   */
   static async start(session: Session, tables: readonly Table[], context: VaultContext): Promise<Capture> {
     const traps: Trap[] = [];
     const always = await isReplica(session);
     for (const table of tables) {
+      const origin = originIn(context, table);
+      if (origin.made) continue;
       const { id, relation } = nameEntry('changes');
+      const key = keyBy(table, origin);
+      const watched = watchedColumns(table, origin, key);
       await session.query(
-        [trapSql(table, relation), ...(always ? [alwaysSql(table, relation)] : [])].join('; '),
+        [trapSql(table, watched, relation), ...(always ? [alwaysSql(table, relation)] : [])].join('; '),
       );
-      const facts = { columns: columnFacts(table), root: table.root };
+      const facts = {
+        columns: columnFacts(table).filter(({ name }) => watched.has(name)),
+        root: table.root,
+      };
       await record(
         session,
         {
@@ -48,8 +59,9 @@ export class Capture {
           schema: table.schema,
           table: table.name,
           relation,
-          keyColumns: table.keys[0] ?? null,
+          keyColumns: key,
           facts,
+          origin,
           rows: 0,
         },
         context,
@@ -99,16 +111,30 @@ export class Capture {
   }
 }
 
+/** Those that are older than the migration, and those by which rows are found; with the names by which they are kept. */
+function watchedColumns(
+  table: Table,
+  origin: Origin,
+  key: readonly string[] | null,
+): ReadonlyMap<string, string> {
+  return new Map(
+    table.columns.flatMap(({ name, generated }): [string, string][] => {
+      const as = generated === '' ? origin.keptAs(name) : null;
+      return as === null || (origin.was(name) === null && key?.includes(name) !== true) ? [] : [[name, as]];
+    }),
+  );
+}
+
 const triggerOf = (relation: string): string => quoteIdentifier(` switchback_${relation}`);
 
 /**
  * The trigger's name sorts first: of a row that another trigger changes again, this change comes before that one. The
  * function runs as its owner, since whoever changes rows need not be allowed into the vault.
  */
-function trapSql(table: Table, relation: string): string {
-  const names = table.columns.filter(({ generated }) => generated === '').map(({ name }) => name);
+function trapSql(table: Table, watched: ReadonlyMap<string, string>, relation: string): string {
+  const texts = (of: string): string => asTexts([...watched.keys()], of, [...watched.values()]);
   const write = (op: string, old: boolean, fresh: boolean): string =>
-    `insert into ${inVault(relation)} (op, old, new) values ('${op}', ${old ? asTexts(names, 'old') : 'null'}, ${fresh ? asTexts(names, 'new') : 'null'});`;
+    `insert into ${inVault(relation)} (op, old, new) values ('${op}', ${old ? texts('old') : 'null'}, ${fresh ? texts('new') : 'null'});`;
   const body = `begin
     if tg_op = 'INSERT' then ${write('I', false, true)}
     elsif tg_op = 'UPDATE' then ${write('U', true, true)}

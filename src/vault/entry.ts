@@ -2,6 +2,8 @@ import { v4 as newId } from 'uuid';
 import { qualify, quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
+import { byOrigin } from './by-origin.ts';
+import type { Origin } from './origins.ts';
 import type { Direction, VaultContext } from './removals.ts';
 import { vaultSchema } from './schema.ts';
 
@@ -73,6 +75,7 @@ export interface VaultEntry {
   readonly state: EntryState;
 }
 
+/** Names are those of now. */
 export interface NewEntry {
   readonly id: string;
   readonly kind: EntryKind;
@@ -84,6 +87,8 @@ export interface NewEntry {
   readonly facts: EntryFacts;
   /** Where it is known, or estimated, without reading the relation; else counted by `record`. */
   readonly rows?: number;
+  /** Where a migration may have given other names. */
+  readonly origin?: Origin;
 }
 
 /** An id for an entry, and the name that its relation gets. */
@@ -99,7 +104,8 @@ export const inVault = (relation: string): string => qualify(vaultSchema, relati
  * Writes an entry down once its relation is there, and looks whether the vault is now over its limit.
  * @throws AppError `VAULT_FULL`
  */
-export async function record(session: Session, entry: NewEntry, context: VaultContext): Promise<string> {
+export async function record(session: Session, written: NewEntry, context: VaultContext): Promise<string> {
+  const entry = byOrigin(written, context);
   const relation = entry.relation === null ? null : inVault(entry.relation);
   const rows = entry.rows ?? (relation === null ? 0 : await countRows(session, relation));
   await session.query(

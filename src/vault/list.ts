@@ -11,7 +11,7 @@ export async function listVault(session: Session): Promise<VaultEntry[]> {
 
 /**
  * Ids of what the last run of a migration removed and the vault still keeps, in the order in which it was saved: what
- * the run in the other direction gives back.
+ * the run in the other direction gives back. What one operation had begun another may have finished.
  * @param since entries that are older belong to a run that was settled
  */
 export async function entriesOf(
@@ -22,7 +22,6 @@ export async function entriesOf(
   const { rows } = await session.query<{ id: string }>(
     `select id from ${vaultSchema}.entry
       where migration = $1 and direction = $2 and state = 'kept' and ($3::timestamptz is null or saved_at > $3)
-        and operation = (select operation from ${vaultSchema}.entry where migration = $1 and direction = $2 order by number desc limit 1)
       order by number`,
     [migration, direction, since],
   );

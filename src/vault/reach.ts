@@ -53,6 +53,7 @@ interface Routine {
   readonly identity: string;
   readonly source: string;
   readonly readable: boolean;
+  readonly ofExtension: boolean;
 }
 
 async function triggerReach(session: Session, tables: readonly number[]): Promise<Reach> {
@@ -75,7 +76,7 @@ async function calledReach(session: Session, functions: readonly number[]): Prom
   return followRoutines(session, rows);
 }
 
-/** Tables and routines are found by the words of a routine's text. */
+/** Tables and routines are found by the words of a routine's text. Of extensions none is followed whose text cannot be read. */
 async function followRoutines(session: Session, called: readonly Routine[]): Promise<Reach> {
   if (called.length === 0) return nothing;
   const { rows: relations } = await session.query<{ oid: number; name: string }>(
@@ -94,13 +95,18 @@ async function followRoutines(session: Session, called: readonly Routine[]): Pro
     if (!routine.readable || /\b(execute|truncate)\b/i.test(routine.source)) hidden.push(routine.identity);
     const words = wordsOf(routine.source);
     for (const { oid, name } of relations) if (words.has(name.toLowerCase())) reached.add(oid);
-    queue.push(...routines.filter(({ name }) => words.has(name.toLowerCase())));
+    queue.push(
+      ...routines.filter(
+        ({ name, readable, ofExtension }) => words.has(name.toLowerCase()) && (readable || !ofExtension),
+      ),
+    );
   }
   return { tables: [...reached], hidden };
 }
 
 const routineSql = `p.oid, p.proname as name, p.oid::regprocedure::text as identity, p.prosrc as source,
-  l.lanname in ('sql', 'plpgsql') and p.prosrc <> '' as readable`;
+  l.lanname in ('sql', 'plpgsql') and p.prosrc <> '' as readable,
+  exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') as "ofExtension"`;
 
 /** Quoted names whole, and everything that looks like a name. */
 const wordsOf = (source: string): ReadonlySet<string> =>

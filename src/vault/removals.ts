@@ -50,6 +50,22 @@ export type Removal =
   /** Nothing of it can be kept, whatever there is. */
   | { readonly kind: 'unkept'; readonly because: string };
 
+export interface QualifiedName {
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** What a statement has called otherwise. Tables and sequences are relations. Null: it was not there before, or is not after it. */
+export type Naming =
+  | { readonly kind: 'schema'; readonly from: string; readonly to: string }
+  | { readonly kind: 'relation'; readonly from: QualifiedName | null; readonly to: QualifiedName }
+  | {
+      readonly kind: 'column';
+      readonly table: QualifiedName;
+      readonly from: string | null;
+      readonly to: string | null;
+    };
+
 export type Direction = 'forth' | 'back';
 
 export interface VaultContext {
@@ -63,6 +79,8 @@ export interface VaultContext {
   readonly retentionDays: number;
   /** All that the vault may hold in this database; null for no limit. */
   readonly limitBytes: number | null;
+  /** Of the statements before this one, in their order: what is kept is kept by the names from before the migration. */
+  readonly namings?: readonly Naming[];
 }
 
 export interface Saved {

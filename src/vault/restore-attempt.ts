@@ -2,13 +2,20 @@ import type { Session } from '../db/session.ts';
 import { inVault, type VaultEntry } from './entry.ts';
 import { type Conflict, listConflicts } from './list.ts';
 import { leaveInserts, type Net, readNet, removedRows, undoInserts, undoUpdates } from './restore-changes.ts';
-import { undoOneByOne } from './restore-one-by-one.ts';
+import { sourceOfChanges, undoOneByOne } from './restore-one-by-one.ts';
 import { insertRows, isIn, leaveOrphans, type RowSource } from './restore-rows.ts';
 import { restoreSequence } from './restore-sequence.ts';
 import { type Filling, restoreValues } from './restore-values.ts';
 import { vaultSchema } from './schema.ts';
 import type { Table } from './table.ts';
-import { findTarget, missing, prepareTargets, readForeignKeys, type TableName } from './target.ts';
+import {
+  findTarget,
+  lookForTarget,
+  missing,
+  prepareTargets,
+  readForeignKeys,
+  type TableName,
+} from './target.ts';
 import type { Reason, Source, Unfit, Work } from './work.ts';
 
 export interface RestoreOutcome {
@@ -51,13 +58,17 @@ export class RestoreAttempt {
 
   async prepare(entries: readonly VaultEntry[], into: ReadonlyMap<string, TableName>): Promise<void> {
     const session = this.#session;
-    for (const entry of entries)
-      if (entry.kind !== 'sequence')
-        this.#targets.set(entry.id, await findTarget(session, entry, into.get(entry.id)));
+    for (const entry of entries) {
+      if (entry.kind === 'sequence') continue;
+      // With its table the rest of the rows is gone, too: what was changed in it is told, as a conflict.
+      const find = entry.kind === 'changes' ? lookForTarget : findTarget;
+      const target = await find(session, entry, into.get(entry.id));
+      if (target !== null) this.#targets.set(entry.id, target);
+    }
     const tables = new Map([...this.#targets.values()].map((table) => [table.oid, table]));
     this.#finish = await prepareTargets(session, [...tables.values()]);
     for (const entry of entries) {
-      if (entry.kind !== 'changes') continue;
+      if (entry.kind !== 'changes' || !this.#targets.has(entry.id)) continue;
       const net = await readNet(session, entry, this.#target(entry));
       if (net !== null) this.#nets.set(entry.id, net);
     }
@@ -141,6 +152,11 @@ export class RestoreAttempt {
     if (entry.kind === 'column' || entry.kind === 'values' || entry.kind === 'label')
       return restoreValues(this.#session, entry, this.#target(entry), this.#fillingOf(entry), this.#work);
     if (entry.kind !== 'changes') return null;
+    if (!this.#targets.has(entry.id)) {
+      const source = sourceOfChanges(entry);
+      await this.#work.leave(source, 'tableGone', 'its table is not there any more', 'true');
+      return { source, restored: 0 };
+    }
     const net = this.#nets.get(entry.id);
     return net === undefined
       ? undoOneByOne(this.#session, entry, this.#target(entry), this.#work)

@@ -17,10 +17,11 @@ export interface Net {
   readonly shared: readonly string[];
 }
 
-/** Null where rows cannot be followed by a key: there is none, or the statement changed it. */
+/** Null where rows cannot be followed by a key: there is none, or none any more, or the statement changed it. */
 export async function readNet(session: Session, entry: VaultEntry, target: Table): Promise<Net | null> {
   const key = entry.keyColumns;
   if (key === null || entry.relation === null) return null;
+  if (key.some((name) => !target.columns.some((column) => column.name === name))) return null;
   const of = (row: string): string =>
     `array[${key.map((name) => `${row} ->> ${quoteLiteral(name)}`).join()}]`;
   const changes = inVault(entry.relation);

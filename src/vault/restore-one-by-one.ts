@@ -29,15 +29,12 @@ export async function undoOneByOne(
   work: Work,
 ): Promise<{ source: Source; restored: number }> {
   const relation = inVault(entry.relation ?? '');
-  const source: Source = {
-    entry: entry.id,
-    columns: ['op', 'old', 'new'],
-    sql: `(select c.ctid as " at", c.* from ${relation} c)`,
-  };
+  const source = sourceOfChanges(entry);
   let restored = 0;
   for (let before = '9223372036854775807'; ; ) {
     const { rows } = await session.query<Change>(
-      `select number::text, op, old, new from ${relation} where number < $1 order by number desc limit ${pageSize}`,
+      // `number` alone in ORDER BY would be the text of the list.
+      `select c.number::text, op, old, new from ${relation} c where c.number < $1 order by c.number desc limit ${pageSize}`,
       [before],
     );
     for (const change of rows) {
@@ -50,6 +47,13 @@ export async function undoOneByOne(
     before = last.number;
   }
 }
+
+/** All changes, one by one. */
+export const sourceOfChanges = ({ id, relation }: VaultEntry): Source => ({
+  entry: id,
+  columns: ['op', 'old', 'new'],
+  sql: `(select c.ctid as " at", c.* from ${inVault(relation ?? '')} c)`,
+});
 
 async function undoOne(
   session: Session,

@@ -95,7 +95,7 @@ function refuseRemoved(entry: VaultEntry): VaultEntry {
 }
 
 /** Entries of one statement belong together: rows of one table may point to those of another. */
-function byStatement(entries: readonly VaultEntry[]): VaultEntry[][] {
+export function byStatement(entries: readonly VaultEntry[]): VaultEntry[][] {
   const groups: VaultEntry[][] = [];
   for (const entry of entries) {
     const group = groups.at(-1);

@@ -1,9 +1,10 @@
 import { quoteIdentifier, quoteLiteral } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { type EntryFacts, inVault, type NewEntry, nameEntry, record } from './entry.ts';
+import { keyBy, type Origin, originIn } from './origins.ts';
 import type { VaultContext } from './removals.ts';
 import { readingAll } from './save-table.ts';
-import { type Column, keptValue, keyWithout, readOwnedSequences, type Table } from './table.ts';
+import { type Column, keptValue, readOwnedSequences, type Table } from './table.ts';
 
 /** Keeps the values of columns that go, with their rows' key. The table must be locked against writes. */
 export async function saveColumns(
@@ -12,14 +13,25 @@ export async function saveColumns(
   names: readonly string[],
   context: VaultContext,
 ): Promise<string[]> {
+  const origin = originIn(context, table);
   // What is computed from other columns holds nothing of its own.
-  const columns = table.columns.filter(({ name, generated }) => names.includes(name) && generated === '');
+  const columns = oldColumns(table, origin).filter(({ name }) => names.includes(name));
   if (columns.length === 0) return [];
   const owned = await readOwnedSequences(session, table.oid);
   const sequences = owned.filter(({ column }) => columns.some(({ name }) => name === column));
-  const entry = await copyValues(session, table, { kind: 'column', columns, without: names, condition: '' });
+  const entry = await copyValues(session, table, {
+    kind: 'column',
+    columns,
+    without: names,
+    condition: '',
+    origin,
+  });
   return [await record(session, { ...entry, facts: { ...entry.facts, sequences } }, context)];
 }
+
+/** Those that hold something from before the migration. */
+export const oldColumns = ({ columns }: Table, { was }: Origin): Column[] =>
+  columns.filter(({ name, generated }) => generated === '' && was(name) !== null);
 
 interface Values {
   readonly kind: 'column' | 'values' | 'label';
@@ -28,6 +40,7 @@ interface Values {
   readonly without: readonly string[];
   /** SQL, or empty. */
   readonly condition: string;
+  readonly origin: Origin;
 }
 
 /**
@@ -37,11 +50,11 @@ interface Values {
 export async function copyValues(
   session: Session,
   table: Table,
-  { kind, columns, without, condition }: Values,
+  { kind, columns, without, condition, origin }: Values,
 ): Promise<NewEntry> {
   const { id, relation } = nameEntry(kind);
-  const key = keyWithout(table, without);
-  const rest = table.columns.filter(({ name, generated }) => !without.includes(name) && generated === '');
+  const key = keyBy(table, origin, without);
+  const rest = oldColumns(table, origin).filter(({ name }) => !without.includes(name));
   const from = `from ${table.kind === 'p' ? '' : 'only '}${table.sql}${condition === '' ? '' : ` where ${condition}`}`;
   const sql = key === null ? withoutKey(rest, columns, from) : withKey(table, key, columns, from);
   const { rowCount } = await readingAll(session, table, () =>
@@ -63,6 +76,7 @@ export async function copyValues(
     relation,
     facts,
     rows: rowCount,
+    origin,
   };
 }
 

@@ -4,6 +4,7 @@ import { AppError } from '../errors.ts';
 import { asVault, inSavepoint } from './as-vault.ts';
 import { readDependents } from './dependents.ts';
 import type { EntryFacts } from './entry.ts';
+import { originIn } from './origins.ts';
 import { type Gone, prove, touchesVault } from './prove.ts';
 import type { VaultContext } from './removals.ts';
 import { saveColumns } from './save-column.ts';
@@ -141,7 +142,8 @@ async function saveGoneColumns(session: Session, gone: Gone, context: VaultConte
   return entries;
 }
 
-const isKept = (table: Table): boolean => table.kind === 'r' && !table.temporary;
+const isKept = (table: Table, context: VaultContext): boolean =>
+  table.kind === 'r' && !table.temporary && !originIn(context, table).made;
 
 async function copyAll(
   session: Session,
@@ -151,7 +153,7 @@ async function copyAll(
 ): Promise<string[]> {
   await refuseOldSnapshot(session);
   const entries: string[] = [];
-  for (const table of tables.filter(isKept)) {
+  for (const table of tables.filter((one) => isKept(one, context))) {
     const facts = await readFacts(session, table);
     entries.push(
       await copyTable(
@@ -168,7 +170,7 @@ async function copyAll(
 
 async function moveAll(session: Session, tables: readonly Table[], context: VaultContext): Promise<string[]> {
   const oids = tables.map(({ oid }) => oid);
-  const kept = tables.filter(isKept);
+  const kept = tables.filter((one) => isKept(one, context));
   const dependents = await readDependents(session, oids);
   const alsoDropped = dependents.map(({ type, identity, definition }) => definition ?? `${type} ${identity}`);
   const facts: EntryFacts[] = [];
@@ -179,14 +181,14 @@ async function moveAll(session: Session, tables: readonly Table[], context: Vaul
   for (const table of kept) await freeColumns(session, table, true);
   for (const table of kept) await freeColumns(session, table, false);
   await dropDependents(session, oids, 'types');
-  for (const table of tables) if (!isKept(table)) await dropRest(session, table);
+  for (const table of tables) if (!kept.includes(table)) await dropRest(session, table);
   const entries: string[] = [];
   for (const [index, table] of kept.entries())
     entries.push(await moveTable(session, table, facts[index] ?? {}, context));
   return entries;
 }
 
-/** What has no rows of its own that last. */
+/** What has no rows of its own that last, or none that are older than the migration. */
 async function dropRest(session: Session, table: Table): Promise<void> {
   const word = table.kind === 'f' ? 'foreign table' : 'table';
   if ((await readTable(session, table.oid)) !== null)

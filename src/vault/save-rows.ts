@@ -1,4 +1,5 @@
 import type { Session } from '../db/session.ts';
+import { originIn } from './origins.ts';
 import type { VaultContext } from './removals.ts';
 import { copyTable, readFacts } from './save-table.ts';
 import { readTables, type Table } from './table.ts';
@@ -9,7 +10,9 @@ export async function saveRows(
   oids: readonly number[],
   context: VaultContext,
 ): Promise<string[]> {
-  const tables = (await readTables(session, oids)).filter((table) => holdsRows(table));
+  const tables = (await readTables(session, oids)).filter(
+    (table) => holdsRows(table) && !originIn(context, table).made,
+  );
   for (const { sql } of tables) await session.query(`lock table ${sql} in access exclusive mode`);
   const entries: string[] = [];
   for (const table of tables)

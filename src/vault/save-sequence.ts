@@ -1,5 +1,6 @@
 import type { Session } from '../db/session.ts';
 import { nameEntry, record } from './entry.ts';
+import { originOf } from './origins.ts';
 import type { VaultContext } from './removals.ts';
 import { readSequence } from './table.ts';
 
@@ -16,6 +17,7 @@ export async function saveSequence(session: Session, oid: number, context: Vault
       table: sequence.name,
       relation: null,
       facts: { sequences: [sequence] },
+      origin: originOf(sequence, [], context.namings),
     },
     context,
   );

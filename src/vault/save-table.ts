@@ -2,6 +2,7 @@ import { quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { readDefinitions, serverVersionOf } from './definitions.ts';
 import { type EntryFacts, inVault, nameEntry, record } from './entry.ts';
+import { keyBy, type Origin, originIn } from './origins.ts';
 import type { VaultContext } from './removals.ts';
 import { vaultSchema } from './schema.ts';
 import { columnFacts, keptValue, readOwnedSequences, type Table } from './table.ts';
@@ -38,6 +39,8 @@ export async function moveTable(
   );
   await session.query(`alter table ${inVault(relation)} owner to current_user`);
   await demandFree(session, table, relation);
+  const origin = originIn(context, table);
+  await renameColumns(session, table, origin, inVault(relation));
   const counted = table.estimatedRows >= 0 ? { rows: table.estimatedRows } : {};
   return record(
     session,
@@ -47,12 +50,34 @@ export async function moveTable(
       schema: table.schema,
       table: table.name,
       relation,
-      keyColumns: table.keys[0] ?? null,
+      keyColumns: keyBy(table, origin),
       facts,
+      origin,
       ...counted,
     },
     context,
   );
+}
+
+/** In two steps, since columns may have taken each other's names. What is kept under no name stays aside. */
+async function renameColumns(
+  session: Session,
+  table: Table,
+  { keptAs }: Origin,
+  relation: string,
+): Promise<void> {
+  const renamed = table.columns.filter(({ name, generated }) => generated !== 'v' && keptAs(name) !== name);
+  const aside = (number: number): string => quoteIdentifier(` aside ${number}`);
+  const rename = (from: string, to: string): string =>
+    `alter table ${relation} rename column ${from} to ${to}`;
+  const commands = [
+    ...renamed.map(({ name }, number) => rename(quoteIdentifier(name), aside(number))),
+    ...renamed.flatMap(({ name }, number) => {
+      const as = keptAs(name);
+      return as === null ? [] : [rename(aside(number), quoteIdentifier(as))];
+    }),
+  ];
+  if (commands.length > 0) await session.query(commands.join('; '));
 }
 
 /** The table has all its columns still, and nothing but the vault's schema holds it or is held by it. */
@@ -88,9 +113,11 @@ export async function copyTable(
   context: VaultContext,
 ): Promise<string> {
   const { id, relation } = nameEntry(kind);
-  const columns = table.columns
-    .filter(({ generated }) => generated !== 'v')
-    .map((column) => `${keptValue(column)} as ${quoteIdentifier(column.name)}`);
+  const origin = originIn(context, table);
+  const columns = table.columns.flatMap((column) => {
+    const as = column.generated === 'v' ? null : origin.keptAs(column.name);
+    return as === null ? [] : [`${keptValue(column)} as ${quoteIdentifier(as)}`];
+  });
   // Of a partitioned table the rows are in its partitions; those of child tables are saved with these.
   const only = table.kind === 'p' ? '' : 'only ';
   const { rowCount } = await readingAll(session, table, () =>
@@ -104,8 +131,9 @@ export async function copyTable(
       schema: table.schema,
       table: table.name,
       relation,
-      keyColumns: table.keys[0] ?? null,
+      keyColumns: keyBy(table, origin),
       facts,
+      origin,
       rows: rowCount,
     },
     context,

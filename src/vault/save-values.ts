@@ -1,8 +1,9 @@
 import { quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { inVault, type NewEntry, record } from './entry.ts';
+import { originIn } from './origins.ts';
 import type { VaultContext } from './removals.ts';
-import { copyValues, hasLabel } from './save-column.ts';
+import { copyValues, hasLabel, oldColumns } from './save-column.ts';
 import { readTable, type Table } from './table.ts';
 
 /**
@@ -14,14 +15,17 @@ export async function copyOldValues(
   table: Table,
   names: readonly string[],
   labels: readonly string[] | undefined,
+  context: VaultContext,
 ): Promise<NewEntry | null> {
-  const columns = table.columns.filter(({ name, generated }) => names.includes(name) && generated === '');
+  const origin = originIn(context, table);
+  const columns = oldColumns(table, origin).filter(({ name }) => names.includes(name));
   if (columns.length === 0) return null;
   const entry = await copyValues(session, table, {
     kind: labels === undefined ? 'values' : 'label',
     columns,
     without: names,
     condition: labels === undefined ? '' : hasLabel(columns, labels),
+    origin,
   });
   return labels === undefined ? entry : { ...entry, facts: { ...entry.facts, labels } };
 }

@@ -153,7 +153,7 @@ async function values(
     ];
     const made: { oid: number; entry: NewEntry }[] = [];
     for (const one of await readTables(session, oids)) {
-      const entry = await copyOldValues(session, one, removal.columns, removal.labels);
+      const entry = await copyOldValues(session, one, removal.columns, removal.labels, context);
       if (entry !== null) made.push({ oid: one.oid, entry });
     }
     return made;

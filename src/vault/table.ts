@@ -123,10 +123,10 @@ export const keptValue = (column: Column, of = ''): string =>
   `${of}${quoteIdentifier(column.name)}${column.builtIn ? '' : '::text'}`;
 
 /** Names and values of a row's columns as a JSON object of texts: `jsonb_build_object` takes no more than 50. */
-export const asTexts = (names: readonly string[], of: string): string =>
+export const asTexts = (names: readonly string[], of: string, keptAs: readonly string[] = names): string =>
   names.length === 0
     ? "'{}'::jsonb"
-    : `jsonb_object(array[${names.map(quoteLiteral).join()}]::text[], array[${names.map((name) => `${of}.${quoteIdentifier(name)}::text`).join()}]::text[])`;
+    : `jsonb_object(array[${keptAs.map(quoteLiteral).join()}]::text[], array[${names.map((name) => `${of}.${quoteIdentifier(name)}::text`).join()}]::text[])`;
 
 /** Sequences that belong to columns of the table. */
 export async function readOwnedSequences(session: Session, oid: number): Promise<SequenceFact[]> {

@@ -18,14 +18,25 @@ export async function findTarget(
   entry: VaultEntry,
   into: TableName | undefined,
 ): Promise<Table> {
+  const found = await lookForTarget(session, entry, into);
+  if (found !== null) return found;
+  const { schema, name } = into ?? { schema: entry.schema, name: entry.table };
+  throw missing(entry, `${schema}.${name}`);
+}
+
+/** The same; null where it is not there. */
+export async function lookForTarget(
+  session: Session,
+  entry: VaultEntry,
+  into: TableName | undefined,
+): Promise<Table | null> {
   const own = { schema: entry.schema, name: entry.table };
   for (const name of into === undefined ? [own, entry.facts.root ?? own] : [into]) {
     const oid = await resolve(session, name);
     const table = oid === null ? null : await readTable(session, oid);
     if (table !== null && (table.kind === 'r' || table.kind === 'p')) return table;
   }
-  const { schema, name } = into ?? own;
-  throw missing(entry, `${schema}.${name}`);
+  return null;
 }
 
 export const missing = (entry: VaultEntry, what: string): AppError =>

@@ -25,6 +25,7 @@ export type Reason =
   | 'changedSince'
   | 'referencedSince'
   | 'columnGone'
+  | 'tableGone'
   | 'refused';
 
 export interface Unfit {

@@ -16,7 +16,7 @@ const before = `create table a (id int primary key, n varchar(20), big bigint, a
   create function reads() returns int language sql stable as $$ select 1 $$`;
 
 /** What each statement removes, of a database that has `before`. */
-function removalsIn(sql: string): Removal[][] {
+function removalsIn(sql: string): readonly (readonly Removal[])[] {
   const schema = new Schema({ complete: true });
   for (const statement of splitStatements(before)) walkStatement(statement, schema, -1, () => undefined);
   return removalsOf(splitStatements(sql), schema, 1);

@@ -291,6 +291,134 @@ alter table a alter column n set not null, alter column id set not null`,
     ]);
   });
 
+  const strict = {
+    '1_seed': `${seed['1_seed']}; alter table a add constraint positive check (m > 0), add constraint one unique (n);
+      create unique index two on a (lower(n), m) where m > 1; create table c (x int, y int, primary key (x, y))`,
+  };
+
+  test('leaves a CHECK and a foreign key NOT VALID where rows written since do not hold to them', async () => {
+    const free = 'alter table a drop constraint positive; alter table b drop constraint b_a_fkey';
+    await deploy(url, strict);
+    await deploy(url, { ...strict, '2_b': free }, { vault: {} });
+    await rowsOf(url, "insert into a values (4, 'n4', -1), (5, 'n5', -2), (6, 'n6', null)");
+    await rowsOf(url, 'insert into b (a) values (77), (null), (4)');
+    const [taken] = await rollBack(url, {
+      '2_b': `alter table a add constraint positive check (m > 0);
+        alter table public.b add constraint b_a_fkey foreign key (a) references a on delete cascade`,
+    });
+    expect(taken).toMatchObject({
+      leftUnvalidated: [
+        { table: '"a"', constraint: 'positive', rows: 2 },
+        { table: '"public"."b"', constraint: 'b_a_fkey', rows: 1 },
+      ],
+      leftOut: [],
+    });
+    await expect(rowsOf(url, "insert into a values (7, 'n7', -3)")).rejects.toThrow('positive');
+    await expect(rowsOf(url, 'insert into b (a) values (78)')).rejects.toThrow('b_a_fkey');
+  });
+
+  test('stops at keys that are not unique any more, or goes on without them where that is allowed', async () => {
+    const free =
+      'alter table a drop constraint one; drop index two; alter table c drop constraint c_pkey, alter y drop not null';
+    await deploy(url, strict);
+    await deploy(url, { ...strict, '2_b': free }, { vault: {} });
+    await rowsOf(
+      url,
+      "insert into a values (4, 'n1', 5), (5, 'N1', 5), (6, 'n1', 5), (7, 'n2', 6), (8, 'n3', 1)",
+    );
+    await rowsOf(url, 'insert into c values (1, null), (1, null), (2, 2), (2, 2)');
+    const back = {
+      '2_b': `alter table a add constraint one unique (n); create unique index two on a (lower(n), m) where m > 1;
+        alter table c add primary key (x, y); alter table c add constraint c_pkey primary key (x, y)`,
+    };
+    const thrown = await rollBack(url, back).catch((error: unknown) => error);
+    expect(thrown).toMatchObject({
+      code: 'ROLLBACK_DUPLICATES',
+      message: expect.stringContaining(
+        'one of "a" cannot be there again: 3 value(s) stand there more than once, in 7 rows.',
+      ),
+      details: { detail: '(n1): 3 rows\n(n2): 2 rows\n(n3): 2 rows' },
+    });
+    expect(String(thrown)).not.toMatch(/n1/);
+    expect((await historyOf(url)).map(({ rolledBack }) => rolledBack)).toEqual([false, false]);
+    const [taken] = await rollBack(
+      url,
+      { '2_b': back['2_b'].replace('alter table c add primary key (x, y);', '') },
+      { allow: [{ code: 'ROLLBACK_DUPLICATES', reason: 'sorted out tomorrow' }] },
+    );
+    expect(taken?.leftOut).toEqual([
+      { table: '"a"', name: 'one', values: 3, rows: 7, without: 0 },
+      { table: '"a"', name: 'two', values: 1, rows: 3, without: 0 },
+      { table: '"c"', name: 'c_pkey', values: 1, rows: 2, without: 2 },
+    ]);
+  });
+
+  test('passes over nothing: what was changed in a table that is gone is counted, and stays in the vault', async () => {
+    await deploy(url, before);
+    await deploy(url, { ...before, '2_b': 'delete from b where id < 3' }, { vault: {} });
+    const [taken] = await rollBack(url, { '2_b': 'drop table b' });
+    expect(taken?.restored).toMatchObject([{ table: 'b', restored: 0, conflicts: { tableGone: 2 } }]);
+    expect(taken?.restored[0]?.examples[0]).toMatchObject({ kept: { op: 'D' } });
+    expect(await texts("select state, rows from switchback_vault.entry where direction = 'forth'")).toEqual([
+      '(restored,2)',
+    ]);
+  });
+
+  test('has nothing to give back of a table that the migration itself has made', async () => {
+    await deploy(url, before);
+    const [outcome] = await deploy(
+      url,
+      {
+        ...before,
+        '2_b': `create table log (id int);
+          create function log() returns trigger language plpgsql as $$ begin insert into log values (old.id); return null; end $$;
+          create trigger log after delete on a for each row execute function log(); delete from a where id = 1;
+          delete from a where id = 2; drop table log, b`,
+      },
+      { vault: {} },
+    );
+    expect(outcome?.kept).toHaveLength(5);
+    const [taken] = await rollBack(url, {
+      '2_b': `drop trigger log on a; drop function log();
+        create table b (id serial primary key, a int references a on delete cascade)`,
+    });
+    expect(taken?.restored.map(({ table, restored, conflicts }) => [table, restored, conflicts])).toEqual([
+      ['b', 1, {}],
+      ['b', 1, {}],
+      ['a', 1, {}],
+      ['b', 1, {}],
+      ['a', 1, {}],
+    ]);
+    expect(await texts('select id, a from b')).toEqual(['(1,1)', '(2,2)', '(3,3)']);
+  });
+
+  test('undoes changes of rows at a marker before the last, but for what somebody else has changed', async () => {
+    await deploy(url, before);
+    await deploy(
+      url,
+      {
+        ...before,
+        '2_b':
+          'alter table a rename n to k; alter table a alter column k type int using length(k); update a set k = k * 10',
+      },
+      { vault: {} },
+    );
+    await rowsOf(url, 'update a set k = 77 where id = 2');
+    const [taken] = await rollBack(url, {
+      '2_b': `alter table a rename k to n;
+-- switchback: restore
+alter table a alter column n drop not null, alter column n type text using null;
+-- switchback: restore
+alter table a alter column n set not null`,
+    });
+    expect(taken?.restored.map(({ kind, restored, conflicts }) => [kind, restored, conflicts])).toEqual([
+      ['changes', 2, { changedSince: 1 }],
+      ['values', 2, { changedSince: 1 }],
+    ]);
+    expect(await texts('select id, n from a')).toEqual(['(1,n1)', '(2,)', '(3,n3)']);
+    expect(taken?.leftNullable).toEqual([{ table: '"a"', column: 'n', rows: 1 }]);
+  });
+
   test('runs in the order that is given, and each with what it needs', async () => {
     const files = { ...before, '2_b': 'alter table a rename to z', '3_c': 'alter table z drop column m' };
     await deploy(url, before);

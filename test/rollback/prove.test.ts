@@ -131,6 +131,17 @@ test('one that gives the schema back and loses rows is wrong', async () => {
   expect(proof?.reasons).toEqual(['table public.t: its 3 rows have other values than before']);
 });
 
+test('rows that could not be kept are not counted, and it is said', async () => {
+  const [, proof] = await prove([
+    `create table t (id serial primary key, a int);
+      create function f() returns trigger language plpgsql as $$ begin execute 'insert into t (a) values (1)'; return null; end $$;
+      create trigger f after update on t execute function f();`,
+    'update t set a = 1;',
+  ]);
+  expect(proof).toMatchObject({ outcome: 'proven', on: 'schema', reasons: [] });
+  expect(proof?.compared.leftOut.join()).toMatch(/not kept: .*f\(\)/);
+});
+
 test('rows with which a migration does not run are left out, and it is said', async () => {
   const [, proof, next] = await prove([
     'create table t (id int primary key, a int);',

@@ -47,6 +47,25 @@ describe.each(availableMajors.filter((major) => [15, 18].includes(major)))('Post
   }
   const conflictsOf = (outcomes: readonly RestoreOutcome[]) => outcomes.map(({ conflicts }) => conflicts);
 
+  describe('rows without a key', () => {
+    test('are undone in the reverse of the order, however many they are', async () => {
+      await session.query(
+        'create table many (n int); insert into many select n from generate_series(1, 1200) n; create table often (n int); insert into often values (0)',
+      );
+      const ids = await migrate(session, [
+        changes(['many'], 'delete from many'),
+        opaque(['often'], 'do $$ begin for i in 1..12 loop update often set n = n + 1; end loop; end $$'),
+      ]);
+      const outcomes = await rollBack('', ids);
+      expect(outcomes).toMatchObject([
+        { restored: 12, conflicts: {} },
+        { restored: 1_200, conflicts: {} },
+      ]);
+      expect(await texts(session, 'select count(distinct n) from many')).toEqual(['(1200)']);
+      expect(await texts(session, 'select n from often')).toEqual(['(0)']);
+    });
+  });
+
   describe('a dropped table', () => {
     const customers = 'create table customers (id int primary key, name text)';
     const orders = `create table orders (id int primary key generated always as identity, customer int not null references customers on delete cascade,

@@ -149,6 +149,8 @@ export class RollbackDraft {
       notices: [...(outcome?.notices ?? []), ...(outcome?.remarks ?? [])],
       restored: outcome?.restored ?? [],
       leftNullable: outcome?.leftNullable ?? [],
+      leftUnvalidated: outcome?.leftUnvalidated ?? [],
+      leftOut: outcome?.leftOut ?? [],
       kept: outcome?.kept ?? [],
       unkept: outcome?.unkept ?? [],
     };
