@@ -1,4 +1,9 @@
-/** `node --import tsx bench/load.ts <url> <per second> <seconds>`: an application's load; prints its latencies as JSON. */
+/**
+ * `node --import tsx bench/load.ts <url> <per second> <seconds>`: an application's load. The first line that it prints
+ * is the address where it tells its own latency of late, `{"p95": ms}`; the second its latencies in all.
+ */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 
@@ -6,15 +11,24 @@ import pg from 'pg';
 export interface Latencies {
   readonly requests: number;
   readonly p50: number;
+  readonly p95: number;
   readonly p99: number;
   readonly most: number;
 }
 
 const [url = '', perSecond = '', seconds = ''] = process.argv.slice(2);
+/** Requests that the address looks back upon: those of some two seconds. */
+const recent = 400;
 const pool = new pg.Pool({ connectionString: url, max: 8 });
 const { rows: counted } = await pool.query<{ rows: number }>('select max(id)::int as rows from item');
 const total = counted[0]?.rows ?? 0;
 const latencies: number[] = [];
+const server = createServer((_, response) => {
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify({ p95: percentile(latencies.slice(-recent), 0.95) }));
+});
+await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
 const startedAt = performance.now();
 const requests: Promise<void>[] = [];
 for (let number = 0; number < Number(perSecond) * Number(seconds); number += 1) {
@@ -24,15 +38,20 @@ for (let number = 0; number < Number(perSecond) * Number(seconds); number += 1) 
 }
 await Promise.all(requests);
 await pool.end();
-latencies.sort((one, other) => one - other);
-const percentile = (share: number): number => latencies[Math.floor((latencies.length - 1) * share)] ?? 0;
+server.close();
+server.closeAllConnections();
 const printed: Latencies = {
   requests: latencies.length,
-  p50: percentile(0.5),
-  p99: percentile(0.99),
-  most: percentile(1),
+  p50: percentile(latencies, 0.5),
+  p95: percentile(latencies, 0.95),
+  p99: percentile(latencies, 0.99),
+  most: percentile(latencies, 1),
 };
 console.log(JSON.stringify(printed));
+
+function percentile(among: readonly number[], share: number): number {
+  return among.toSorted((one, other) => one - other)[Math.floor((among.length - 1) * share)] ?? 0;
+}
 
 /** Reads a row anywhere, and changes another. */
 async function request(due: number): Promise<void> {

@@ -1,6 +1,6 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { promisify } from 'node:util';
+import { createInterface } from 'node:readline';
 import { cancelDataMigration } from '../src/data-migrations/control.ts';
 import type { DataMigrationRun } from '../src/data-migrations/run.ts';
 import { openThrottle } from '../src/data-migrations/throttle.ts';
@@ -14,6 +14,9 @@ import { withPlace } from './place.ts';
 const rows = Number(process.env.BENCH_ROWS ?? 10_000_000);
 const perSecond = 200;
 const seconds = 60;
+/** What the throttle allows the application's own p95: so many times what it is alone, and not less than that. */
+const timesAlone = 2;
+const leastLimitMs = 20;
 const body = { kind: 'backfill', table: 'item', set: { amount: 'amount + 1' }, parallelism: 4 };
 
 export const spared = defineBench({
@@ -29,10 +32,12 @@ export const spared = defineBench({
          create table item (id bigint primary key, amount int not null, note text);
          insert into item select n, n, md5(n::text) from generate_series(1, ${rows}) as n`,
         );
-        const alone = await load(url);
-        const beside = async (throttle?: DataMigrationRun['throttle']) => {
+        const alone = await (await startLoad(url)).latencies;
+        const beside = async (throttleFor?: (application: string) => DataMigrationRun['throttle']) => {
           for (const sql of ['vacuum analyze item', 'checkpoint']) await place.query(url, sql);
+          const load = await startLoad(url);
           const id = randomUUID();
+          const throttle = throttleFor?.(load.address);
           const stop = new AbortController();
           let changed = 0;
           const running = migrate(url, body, {
@@ -46,7 +51,7 @@ export const spared = defineBench({
             if (!stop.signal.aborted) throw error;
             return undefined;
           });
-          const latencies = await load(url);
+          const latencies = await load.latencies;
           stop.abort();
           if ((await running) === undefined)
             await cancelDataMigration(
@@ -57,19 +62,17 @@ export const spared = defineBench({
           return { ...latencies, changed };
         };
         const unthrottled = await beside();
-        const throttled = await beside((limits) =>
-          openThrottle({
+        const limit = Math.max(leastLimitMs, timesAlone * alone.p95);
+        const throttled = await beside((application) => (limits) => {
+          const policy = throttlePolicy.parse({ latency: { url: application, value: '/p95', limit } });
+          return openThrottle({
             databases: [
-              {
-                name: 'bench',
-                target: parseTarget(url),
-                limits: () => ({ ...throttlePolicy.parse({}), ...limits() }),
-              },
+              { name: 'bench', target: parseTarget(url), limits: () => ({ ...policy, ...limits() }) },
             ],
             applicationName: 'switchback',
             tell: () => undefined,
-          }),
-        );
+          });
+        });
         const reference = { what: 'alone', value: alone.p99 };
         return [
           { what: 'p99 without the throttle', value: unthrottled.p99, unit: 'ms', reference },
@@ -87,9 +90,16 @@ export const spared = defineBench({
 });
 
 /** In a process of its own, so that it does not wait for ours. */
-async function load(url: string): Promise<Latencies> {
+async function startLoad(url: string): Promise<{ address: string; latencies: Promise<Latencies> }> {
   const script = new URL('load.ts', import.meta.url).pathname;
   const words = ['--import', 'tsx', script, url, String(perSecond), String(seconds)];
-  const { stdout } = await promisify(execFile)(process.execPath, words);
-  return JSON.parse(stdout) as Latencies;
+  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const line = async (): Promise<string> => {
+    const { value } = await lines.next();
+    if (value === undefined) throw new Error('The load ended before its time.');
+    return value;
+  };
+  const address = await line();
+  return { address, latencies: line().then((printed) => JSON.parse(printed) as Latencies) };
 }

@@ -128,7 +128,7 @@ export async function insertMigration(session: Session, beginning: Beginning): P
 }
 
 const rangesSql = `select number::text, after, through, previous, done, settled, batches, scanned::float8 as scanned, changed::float8 as changed
-  from switchback.data_range where migration = $1 order by number`;
+  from switchback.data_range where migration = $1 order by data_range.number`;
 
 export async function readRanges(session: Session, id: string): Promise<RangeRow[]> {
   return (await session.query<RangeRow>(rangesSql, [id])).rows;

@@ -61,15 +61,15 @@ export async function countQuarantined(session: Session, id: string): Promise<nu
   return rows[0]?.count ?? 0;
 }
 
-const rowSql = `select id::text, key, error, state, tries, found_at as "foundAt", settled_at as "settledAt"
-  from switchback.data_quarantine`;
+const rowSql = `select row.id::text, row.key, row.error, row.state, row.tries, row.found_at as "foundAt", row.settled_at as "settledAt"
+  from switchback.data_quarantine as row`;
 
 export async function findQuarantined(
   session: Session,
   id: string,
   row: string,
 ): Promise<QuarantinedRow | null> {
-  const { rows } = await session.query<QuarantinedRow>(`${rowSql} where migration = $1 and id = $2`, [
+  const { rows } = await session.query<QuarantinedRow>(`${rowSql} where row.migration = $1 and row.id = $2`, [
     id,
     row,
   ]);
@@ -83,7 +83,8 @@ export async function listQuarantined(
   page: { readonly after?: string; readonly limit: number },
 ): Promise<QuarantinedRow[]> {
   const { rows } = await session.query<QuarantinedRow>(
-    `${rowSql} where migration = $1 and id > $2 order by id limit $3`,
+    // `id` alone in ORDER BY would be the text of the list.
+    `${rowSql} where row.migration = $1 and row.id > $2 order by row.id limit $3`,
     [id, page.after ?? '0', page.limit],
   );
   return rows;

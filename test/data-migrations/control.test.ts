@@ -238,6 +238,22 @@ describe('rows at fault', () => {
     expect(await value(database.url, 'select sum(balance)::int from faulty where id in (1, 77)')).toBe(10);
   });
 
+  test('are listed page by page, none left out', async () => {
+    await table('paged', 30);
+    await run("update paged set note = 'x' where id <= 13");
+    const id = randomUUID();
+    await migrate(database.url, { ...parse('paged'), toleratedRows: 13 }, { id });
+    const keys: number[] = [];
+    await withSession(parseTarget(database.url), { applicationName: 'test' }, async (session) => {
+      for (let after: string | undefined = '0'; after !== undefined; ) {
+        const page = await listQuarantined(session, id, { after, limit: 2 });
+        keys.push(...page.map(({ key }) => Number(key[0])));
+        after = page.at(-1)?.id;
+      }
+    });
+    expect(keys).toEqual([...Array(13).keys()].map((n) => n + 1));
+  });
+
   test('one more than is tolerated stops it, and names the row; more may be tolerated then', async () => {
     await table('intolerable', 500);
     await run("update intolerable set note = 'x' where id in (100, 300)");
