@@ -55,11 +55,14 @@ export async function executeRanges(
     for (const range of ranges)
       await settleRange(work, work.how.transfer, main, { id, epoch: row.epoch, row: range }, signal);
   const pool = new RangePool(ranges.filter(({ done }) => !done));
-  if (meter.progress().ranges > 0 && !row.control.paused)
-    await new Crew(execution, work, main, row, pool, meter, succeeded).run();
-  const progress = meter.progress();
-  report({ type: 'progress', progress });
-  return progress;
+  try {
+    if (meter.progress().ranges > 0 && !row.control.paused)
+      await new Crew(execution, work, main, row, pool, meter, succeeded).run();
+  } finally {
+    // Who reads why it failed wants to know how far it came.
+    report({ type: 'progress', progress: meter.progress() });
+  }
+  return meter.progress();
 }
 
 /** How far it is, from its rows. */

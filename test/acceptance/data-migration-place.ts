@@ -13,7 +13,7 @@ const token = 'a-token-of-the-tests';
 const sha256 = createHash('sha256').update(token).digest('hex');
 
 /** A machine that is busy with other tests is no reason to pause. */
-const unlimited = {
+export const unlimited = {
   replicationLagMs: null,
   replicationLagBytes: null,
   retainedWalBytes: null,
