@@ -9,19 +9,17 @@ import { inOwnTransaction } from './transaction.ts';
 const atOnce = 200;
 
 /**
- * Looks at noted rows once more, in short transactions, until only those are left that are refused.
- * @returns how many these are
+ * Looks at noted rows once more, in short transactions.
+ * @returns how many of them are refused. What is noted meanwhile is none of these: it was not looked at yet
  */
 export async function settleNotes(session: Session, shadow: Shadow, direction: Direction): Promise<number> {
+  let refused = 0;
   for (let after = '0'; ; ) {
-    const { last } = await inOwnTransaction(session, () => settleSome(session, shadow, direction, after));
-    if (last === null) break;
-    after = last;
+    const some = await inOwnTransaction(session, () => settleSome(session, shadow, direction, after));
+    if (some.last === null) return refused;
+    refused += some.refused.length;
+    after = some.last;
   }
-  const { rows } = await session.query<{ count: number }>(
-    `select count(*)::float8 as count from ${notesTable({ id: shadow.id, direction })}`,
-  );
-  return rows[0]?.count ?? 0;
 }
 
 /**
@@ -31,7 +29,7 @@ export async function settleNotes(session: Session, shadow: Shadow, direction: D
 export async function requireSettled(session: Session, shadow: Shadow, direction: Direction): Promise<void> {
   for (let after = '0'; ; ) {
     const { last, refused } = await settleSome(session, shadow, direction, after);
-    if (refused !== null) throw atFault(shadow, direction, refused);
+    if (refused[0] !== undefined) throw atFault(shadow, direction, refused[0]);
     if (last === null) return;
     after = last;
   }
@@ -42,7 +40,7 @@ async function settleSome(
   { id, columns }: Shadow,
   direction: Direction,
   after: string,
-): Promise<{ readonly last: string | null; readonly refused: string | null }> {
+): Promise<{ readonly last: string | null; readonly refused: readonly string[] }> {
   const mirror = { id, direction };
   const notes = notesTable(mirror);
   const { rows } = await session.query<{ number: string; reason: string | null }>(
@@ -54,7 +52,7 @@ async function settleSome(
   if (settled.length > 0) await session.query(`delete from ${notes} where " number" = any ($1)`, [settled]);
   return {
     last: rows.at(-1)?.number ?? null,
-    refused: rows.find(({ reason }) => reason !== null)?.reason ?? null,
+    refused: rows.flatMap(({ reason }) => reason ?? []),
   };
 }
 
