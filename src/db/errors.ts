@@ -51,10 +51,13 @@ function fromServer(error: DatabaseError, context: PostgresErrorContext): AppErr
   return new AppError(
     code,
     `PostgreSQL refused while ${context.doing} in ${context.database}: ${error.message} (SQLSTATE ${error.code}).`,
-    detailsOf(error),
+    error.code === '25006' ? { ...detailsOf(error), hint: readOnly } : detailsOf(error),
     { cause: error },
   );
 }
+
+const readOnly =
+  'The server is a standby, or default_transaction_read_only is on for the database or the role. Deploy to the primary, by a role for which that is off (ALTER ROLE … SET default_transaction_read_only = off).';
 
 function codeOf(sqlstate: string): ErrorCode {
   // 08: connection exceptions; 57P0x: the server shuts down, starts, or ended this session.

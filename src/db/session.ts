@@ -2,7 +2,8 @@ import pg from 'pg';
 import { AppError } from '../errors.ts';
 import { CopyIn } from './copy-in.ts';
 import { CopyOut, type CopyOutcome, type CopySink } from './copy-out.ts';
-import { fromPostgres, sqlstateOf } from './errors.ts';
+import { fromPostgres } from './errors.ts';
+import { type Prepared, prepare } from './own-settings.ts';
 import type { Target } from './target.ts';
 
 export interface SessionOptions {
@@ -25,11 +26,6 @@ export interface Notice {
   readonly severity: string;
   readonly message: string;
   readonly sqlstate: string;
-}
-
-interface Prepared {
-  readonly pid: number;
-  readonly ownSettings: string;
 }
 
 /** One connection that is ours from begin to end: what locks and settings it holds stay until `close`. */
@@ -229,27 +225,6 @@ async function connectOnce(config: pg.ClientConfig): Promise<pg.Client> {
   client.on('error', () => {});
   await client.connect();
   return client;
-}
-
-/**
- * `client_connection_check_interval` makes the server notice that we are gone while a statement runs, so that the
- * statement of a killed worker ends. PostgreSQL refuses it (22023) on systems that lack POLLRDHUP.
- */
-async function prepare(client: pg.Client): Promise<Prepared> {
-  const ownSettings = await setCheckInterval(client);
-  const { rows } = await client.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid');
-  return { pid: rows[0]?.pid ?? 0, ownSettings };
-}
-
-async function setCheckInterval(client: pg.Client): Promise<string> {
-  const sql = "set client_connection_check_interval = '2s'";
-  try {
-    await client.query(sql);
-    return sql;
-  } catch (error) {
-    if (sqlstateOf(error) !== '22023') throw error;
-    return '';
-  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { LockWait } from './locks.ts';
-import type { MigrationOutcome } from './run-migration.ts';
+import type { MigrationOutcome } from './migration-run.ts';
 import type { Step } from './segments.ts';
 
 /** What an application tells while it runs. */

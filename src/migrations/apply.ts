@@ -6,12 +6,12 @@ import { refuseFaults } from './fault.ts';
 import { createHistorySql, type History, readHistory } from './history.ts';
 import type { Keeping } from './keeping.ts';
 import { forth } from './ledger.ts';
+import type { MigrationOutcome } from './migration-run.ts';
 import { fingerprint, type Plan, type PlannedMigration } from './plan.ts';
 import { textOf } from './plan-migration.ts';
 import type { Bundle } from './read.ts';
 import { Restorer, restoringAtEnd } from './restorer.ts';
 import { madeInText } from './reversal-text.ts';
-import type { MigrationOutcome } from './run-migration.ts';
 import { runOne } from './run-one.ts';
 import { savedEntries } from './saved-entries.ts';
 import { type LockRequest, refuseLostLock, withLocks } from './with-locks.ts';
@@ -88,17 +88,21 @@ async function applyOne(
   const ids = request.restore === true ? await savedEntries(session, schema, name, 'back') : [];
   const entries = await readAllEntries(session, ids);
   const text = textOf(file);
-  const made = entries.length === 0 ? new Set<string>() : madeInText(text, entries);
+  const made = entries.length === 0 ? new Map<string, 'added' | 'emptied'>() : madeInText(text, entries);
   const restorer = new Restorer({
     session,
     entries,
     made,
     early: new Set(),
-    namings: [],
+    namings: planned.namings,
     notNull: new Map(),
+    renamed: new Map(),
     constraints: new Map(),
     withoutKeys: undefined,
-    rollback: null,
+    own:
+      request.vault == null
+        ? null
+        : { operation: request.vault.operation, migration: name, direction: 'forth' },
   });
   const outcome = await runOne(
     { ...request, session, lockSession },

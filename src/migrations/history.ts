@@ -1,3 +1,4 @@
+import { instantOf, instantSql } from '../db/instant.ts';
 import { qualify, quoteIdentifier, quoteLiteral } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { journalTable } from './journal.ts';
@@ -16,6 +17,13 @@ export interface HistoryRow {
   /** Whether what it applied is being taken back: the row is unfinished until that has ended. */
   readonly takingBack: boolean;
 }
+
+type Instants = 'startedAt' | 'finishedAt' | 'rolledBackAt';
+type HistoryTexts = Omit<HistoryRow, Instants> & {
+  startedAt: string;
+  finishedAt: string | null;
+  rolledBackAt: string | null;
+};
 
 export interface History {
   /** Whether `_prisma_migrations` exists. */
@@ -50,11 +58,17 @@ export async function readHistory(session: Session, schema: string): Promise<His
     ? `exists (select from ${journalTable} j where j.migration_id = h.id) as journalled,
        exists (select from ${journalTable} j where j.migration_id = h.id and to_jsonb(j)->>'rollback' is not null) as "takingBack"`
     : 'false as journalled, false as "takingBack"';
-  const { rows } = await session.query<HistoryRow>(
-    `select id, migration_name as name, checksum, started_at as "startedAt", finished_at as "finishedAt",
-            rolled_back_at as "rolledBackAt", logs, ${journalled}
+  const { rows: read } = await session.query<HistoryTexts>(
+    `select id, migration_name as name, checksum, ${instantSql('started_at')} as "startedAt", ${instantSql('finished_at')} as "finishedAt",
+            ${instantSql('rolled_back_at')} as "rolledBackAt", logs, ${journalled}
        from ${historyTable(schema)} h order by started_at, id`,
   );
+  const rows = read.map(({ startedAt, finishedAt, rolledBackAt, ...row }) => ({
+    ...row,
+    startedAt: new Date(startedAt),
+    finishedAt: instantOf(finishedAt),
+    rolledBackAt: instantOf(rolledBackAt),
+  }));
   return { exists: true, rows, schemaExists, schemaInUse };
 }
 

@@ -1,14 +1,19 @@
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
+import { codeActsOutside } from '../sql/cluster-wide.ts';
+import { readAsVault } from '../vault/as-vault.ts';
 import { savedBy } from '../vault/list.ts';
-import type { Direction, Saved } from '../vault/removals.ts';
+import type { Direction, Removal, Saved, VaultContext } from '../vault/removals.ts';
 import { save } from '../vault/save.ts';
+import { largeObjects, type TableWrites } from '../vault/writes.ts';
+import { alsoKeeping } from './also-keeping.ts';
 import type { Keeping } from './keeping.ts';
 import { locate } from './message.ts';
 import type { PlannedMigration } from './plan.ts';
-import type { Around } from './run-segment.ts';
-import type { Step } from './segments.ts';
+import type { Around } from './segment-run.ts';
+import type { Segment, Step } from './segments.ts';
 import { StepFailure } from './step-failure.ts';
+import { type Missed, WriteWatch } from './write-watch.ts';
 
 export interface KeeperInput {
   readonly session: Session;
@@ -24,6 +29,14 @@ export class Keeper {
   readonly #input: KeeperInput;
   /** Steps of which nothing is kept any more. */
   readonly #given = new Set<number>();
+  /** What trying has shown that a step writes, beyond what its text does. */
+  readonly #found = new Map<number, Missed[]>();
+  /** The same of what COMMIT has fired. */
+  #foundAtEnd: TableWrites[] = [];
+  /** Whether every step that may write is looked at by itself. */
+  #oneByOne = false;
+  #watch: WriteWatch | null = null;
+  #rounds = 0;
   #used = false;
   /** What was removed and is not kept, in words. */
   readonly unkept: string[] = [];
@@ -35,15 +48,38 @@ export class Keeper {
   /** What is to be done around a step in its transaction; null where it removes nothing that is to be kept. */
   apart(step: Step): (() => Promise<Around>) | null {
     const { keeping } = this.#input;
-    if (keeping === null || step.removals.length === 0 || this.#given.has(step.statement)) return null;
-    return () => this.#save(step, keeping);
+    if (keeping === null) return null;
+    const removals = this.#removalsOf(step);
+    if (removals.length > 0) return () => this.#save(step.statement, removals, keeping);
+    if (!this.#oneByOne || step.writes === 'never') return null;
+    return async () => (this.#given.has(step.statement) ? notKept : nothingKept);
+  }
+
+  /** For one try of a segment: looks whether what is kept is all that is written. */
+  watch(segment: Segment): WriteWatch | null {
+    const { session, keeping, migration, remark } = this.#input;
+    const none = keeping === null || segment.rollsBack || segment.runs !== 'transaction';
+    const isGiven = ({ statement }: Step): boolean => this.#given.has(statement);
+    this.#watch =
+      none || segment.steps.every((step) => step.writes === 'never' || isGiven(step))
+        ? null
+        : new WriteWatch({
+            ...{ session, isGiven, remark, atEnd: this.#foundAtEnd, namings: migration.namings },
+            text: segment.steps.map((step) => this.#textOf(step)).join(';\n'),
+            keep: (removal) => this.#save(segment.steps.at(-1)?.statement ?? 1, [removal], keeping),
+          });
+    return this.#watch;
   }
 
   /** Whether a failure to keep is taken: the step is then run all the same. */
   givesUp({ step, error }: StepFailure): boolean {
-    const reason = step === null || this.#given.has(step.statement) ? null : this.#wayOut(error);
-    if (step === null || reason === null) return false;
+    if (step === null) return false;
+    const missed = this.#watch?.missed ?? [];
+    if (missed.length > 0 && this.#learnsFrom(missed)) return true;
+    const reason = this.#given.has(step.statement) ? null : this.#wayOut(error);
+    if (reason === null) return false;
     this.#given.add(step.statement);
+    for (const { steps } of missed) for (const { statement } of steps) this.#given.add(statement);
     const remark = `line ${step.line}: what it removes was not kept: ${reason}`;
     this.unkept.push(remark);
     this.#input.remark(remark);
@@ -55,7 +91,7 @@ export class Keeper {
    * @throws StepFailure `VAULT_CANNOT_KEEP`, unless that is allowed
    */
   refuseAlone(step: Step): void {
-    if (this.apart(step) === null) return;
+    if (this.#input.keeping === null || this.#removalsOf(step).length === 0) return;
     const { migration, text } = this.#input;
     const error = new AppError(
       'VAULT_CANNOT_KEEP',
@@ -72,21 +108,63 @@ export class Keeper {
   async kept(resumed: boolean): Promise<string[]> {
     const { session, keeping, migration, direction } = this.#input;
     if (keeping === null || !(this.#used || resumed)) return [];
-    return savedBy(session, { operation: keeping.operation, migration: migration.name, direction });
+    const saved = { operation: keeping.operation, migration: migration.name, direction };
+    return readAsVault(session, () => savedBy(session, saved));
   }
 
-  async #save(step: Step, { operation, retentionDays, limitBytes }: Keeping): Promise<Around> {
+  #removalsOf(step: Step): readonly Removal[] {
+    if (this.#given.has(step.statement)) return [];
+    const found = this.#found.get(step.statement) ?? [];
+    return found.reduce((all, missed) => alsoKeeping(all, missed, this.#textOf(step)), step.removals);
+  }
+
+  #textOf({ offset, length }: Step): string {
+    return this.#input.text.slice(offset, offset + length);
+  }
+
+  /**
+   * Nothing of the transaction is left, so that it can be tried again with what was missed kept too; but for what acts
+   * outside the database.
+   */
+  #learnsFrom(missed: readonly Missed[]): boolean {
+    this.#rounds += 1;
+    const steps = missed.flatMap((one) => one.steps);
+    const tables = missed.flatMap((one) => one.tables);
+    if (this.#rounds > mostRounds || tables.some(isLargeObjects)) return false;
+    if (this.#watch?.actedOutside === true) return false;
+    for (const one of missed) {
+      const [step] = one.steps;
+      if (step === undefined) this.#foundAtEnd = [...this.#foundAtEnd, ...one.tables];
+      else if (one.steps.length > 1) this.#oneByOne = true;
+      else this.#found.set(step.statement, [...(this.#found.get(step.statement) ?? []), one]);
+    }
+    const names = [...new Set(tables.map(({ schema, name }) => `${schema}.${name}`))].join(', ');
+    const lines = steps.length === 0 ? 'at the end' : `line ${steps.map(({ line }) => line).join(', ')}`;
+    this.#input.remark(
+      `${lines}: wrote to ${names}, which the text does not show; tried again with that kept`,
+    );
+    return true;
+  }
+
+  async #save(
+    statement: number,
+    removals: readonly Removal[],
+    { operation, retentionDays, limitBytes }: Keeping,
+  ): Promise<Around> {
     const { session, migration, direction } = this.#input;
     this.#used = true;
-    const { statement } = step;
     const { name } = migration;
-    const namings = migration.namings.filter((naming) => naming.statement < statement);
-    const context = { operation, migration: name, direction, statement, retentionDays, limitBytes, namings };
+    const context: VaultContext = {
+      ...{ operation, migration: name, direction, statement, retentionDays, limitBytes },
+      namings: migration.namings.filter((naming) => naming.statement < statement),
+      actsOutside: codeActsOutside,
+    };
     const all: Saved[] = [];
-    for (const removal of step.removals) all.push(await save(session, removal, context));
+    for (const removal of removals) all.push(await save(session, removal, context));
     const last = all.toReversed();
     return {
       replaces: all.some(({ replaces }) => replaces),
+      keeps: new Set(all.flatMap(({ keeps }) => [...keeps])),
       after: () => inTurn(last, (saved) => saved.after()),
       atEnd: () => inTurn(last, (saved) => saved.atEnd()),
     };
@@ -104,6 +182,16 @@ export class Keeper {
     return allowance === undefined ? null : `${message} Allowed: ${allowance.reason}`;
   }
 }
+
+/** Each round shows at least one step more; a file with more of them is refused. */
+const mostRounds = 20;
+
+const isLargeObjects = ({ schema, name }: TableWrites): boolean =>
+  schema === 'pg_catalog' && name === largeObjects;
+
+const nothing = async (): Promise<void> => {};
+const nothingKept: Around = { replaces: false, keeps: new Set(), after: nothing, atEnd: nothing };
+const notKept: Around = { ...nothingKept, keeps: null };
 
 async function inTurn(all: readonly Saved[], act: (saved: Saved) => Promise<void>): Promise<void> {
   for (const one of all) await act(one);

@@ -25,6 +25,11 @@ export class Message {
     return this.#commands.flatMap(({ step }) => (step === null ? [] : [step]));
   }
 
+  clear(): void {
+    this.#commands.length = 0;
+    this.#sql = '';
+  }
+
   /** Adds one command of our own, or a statement of the file. */
   add(sql: string, step: Step | null = null): void {
     this.#commands.push({ step, start: this.#sql.length });

@@ -46,6 +46,12 @@ export class Newness {
     return !this.#lost && this.#schemas.has(name);
   }
 
+  /** Something was rolled back: what is there now is not known. */
+  lose(): void {
+    this.schema.complete = false;
+    this.#lost = true;
+  }
+
   /** Carries the schema over a statement. @returns what it calls otherwise */
   carry(statement: Statement): readonly Naming[] {
     this.#namings = [];
@@ -56,8 +62,7 @@ export class Newness {
     } catch (error) {
       // Too deeply nested to be looked at.
       if (!(error instanceof RangeError)) throw error;
-      this.schema.complete = false;
-      this.#lost = true;
+      this.lose();
     }
     return this.#namings;
   }

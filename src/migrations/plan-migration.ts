@@ -97,6 +97,7 @@ function unreadable(text: string, removals: readonly Removal[]): Body {
     // Sent as one message it is one transaction, unless it ends one itself.
     commitsItself: /;\s*(commit|end|prepare\s+transaction)\b/i.test(text),
     removals,
+    writes: 'rows' as const,
     restores: false,
   };
   return {

@@ -22,7 +22,11 @@ const writing = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
 
 export function removedByTruncate({ node }: Statement, news: Newness): readonly Removal[] {
   const { relations = [], behavior, restart_seqs: restarts } = node as TruncateStmt;
-  const tables = relations.flatMap((item) => ('RangeVar' in item ? [relationName(item.RangeVar)] : []));
+  const tables = relations.flatMap((item) =>
+    'RangeVar' in item
+      ? [{ ...relationName(item.RangeVar), ...(item.RangeVar.inh === true ? {} : { only: true }) }]
+      : [],
+  );
   const cascade = behavior === 'DROP_CASCADE';
   return !cascade && tables.every((table) => news.isNewTable(table))
     ? []
@@ -36,10 +40,11 @@ export function removedByRows(statement: Statement, news: Newness): readonly Rem
   const tables = writtenBy(tree, kind === 'CopyStmt' ? node : null).filter(
     (table) => !news.isNewTable(table),
   );
-  const { functions, sequences, largeObjects } = calledBy(tree, news);
+  const { functions, sequences, largeObjects, placesUnknown } = calledBy(tree, news);
   if (largeObjects !== null)
     return [{ kind: 'unkept', because: `It calls ${largeObjects}, and large objects cannot be kept.` }];
   const called = functions.length === 0 ? {} : { functions };
+  if (placesUnknown) return [...sequences, { kind: 'opaque', sql: text, tables, functions }];
   if (tables.length > 0)
     return [
       ...sequences,
@@ -90,23 +95,29 @@ interface Calls {
   readonly functions: WrittenName[];
   readonly sequences: Removal[];
   readonly largeObjects: string | null;
+  /** It sets a sequence whose name only the server knows. */
+  readonly placesUnknown: boolean;
 }
 
 function calledBy(tree: unknown, { schema }: Newness): Calls {
   const functions = new Map<string, WrittenName>();
   const sequences: Removal[] = [];
   let largeObjects: string | null = null;
+  let placesUnknown = false;
   visitNodes(tree, (kind, value) => {
     if (kind !== 'FuncCall') return;
     const name = qualified(strings(value.funcname as Node[]));
     if (/^lo_?(unlink|put|truncate|write|import)/.test(name.name)) largeObjects = name.name;
-    if (name.name === 'setval') sequences.push(...placedSequence(value.args as Node[]));
-    else if (!isHarmless(name, schema)) functions.set(JSON.stringify(name), name);
+    if (name.name === 'setval') {
+      const placed = placedSequence(value.args as Node[]);
+      sequences.push(...placed);
+      placesUnknown ||= placed.length === 0;
+    } else if (!isHarmless(name, schema)) functions.set(JSON.stringify(name), name);
   });
-  return { functions: [...functions.values()], sequences, largeObjects };
+  return { functions: [...functions.values()], sequences, largeObjects, placesUnknown };
 }
 
-/** `setval('name', …)`, or with pg_get_serial_sequence. One whose name only the server knows never goes back by itself. */
+/** `setval('name', …)`, or with pg_get_serial_sequence; none where only the server knows the name. */
 function placedSequence([of]: readonly Node[] = []): Removal[] {
   const constant = constantOf(of);
   if (constant !== null) return [{ kind: 'sequence', sequence: parsedName(constant) }];

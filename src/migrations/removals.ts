@@ -31,6 +31,7 @@ export function readRemovals(
   const news = new Newness(schema, migration);
   const prepared = new Map<string, readonly Removal[]>();
   const namings: PlacedNaming[] = [];
+  const places = new RollbackPlaces();
   const removals = statements.map((statement, index) => {
     const removed = [...removedBy(statement, news, prepared)];
     if (statement.kind === 'PrepareStmt') {
@@ -38,10 +39,33 @@ export function readRemovals(
       prepared.set(name, query === undefined ? [] : removedByRows({ ...statement, node: { query } }, news));
     }
     namings.push(...news.carry(statement).map((naming) => ({ ...naming, statement: index + 1 })));
+    const left = places.after(statement, namings.length);
+    if (left < namings.length) {
+      namings.length = left;
+      news.lose();
+    }
     return removed;
   });
   schema.endSession();
   return { removals, namings };
+}
+
+/** How many namings there were where a transaction or a savepoint began: what is rolled back to there is not so named. */
+class RollbackPlaces {
+  #places: { readonly name: string; readonly namings: number }[] = [];
+
+  /** @returns how many namings hold after the statement */
+  after({ kind, node }: Statement, namings: number): number {
+    if (kind !== 'TransactionStmt') return namings;
+    const { kind: does, savepoint_name: name = '' } = node as { kind?: string; savepoint_name?: string };
+    if (does === 'TRANS_STMT_BEGIN' || does === 'TRANS_STMT_START') this.#places = [{ name: '', namings }];
+    else if (does === 'TRANS_STMT_SAVEPOINT') this.#places.push({ name, namings });
+    else if (does === 'TRANS_STMT_ROLLBACK_TO')
+      return this.#places.findLast((one) => one.name === name)?.namings ?? namings;
+    else if (does === 'TRANS_STMT_ROLLBACK') return this.#places.splice(0)[0]?.namings ?? namings;
+    else if (does === 'TRANS_STMT_COMMIT') this.#places = [];
+    return namings;
+  }
 }
 
 export const removalsOf = (...text: Parameters<typeof readRemovals>): Removed['removals'] =>

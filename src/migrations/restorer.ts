@@ -1,9 +1,11 @@
 import type { Allowance } from '../config.ts';
 import { quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
+import { asVault } from '../vault/as-vault.ts';
 import type { VaultEntry } from '../vault/entry.ts';
 import { readAllEntries, savedBy } from '../vault/list.ts';
 import { originOf } from '../vault/origins.ts';
+import type { VaultContext } from '../vault/removals.ts';
 import { type RestoreOutcome, restoreEntries } from '../vault/restore.ts';
 import { restoreEarly } from '../vault/restore-early.ts';
 import { addConstraint, type LeftOut, type LeftUnvalidated, lookAtConstraint } from './add-constraint.ts';
@@ -19,6 +21,14 @@ export interface NotNull {
   readonly columns: readonly string[];
 }
 
+export interface RenamedConstraint {
+  /** As that of `NotNull` is. */
+  readonly table: string;
+  /** That it has before. */
+  readonly name: string;
+  readonly sql: string;
+}
+
 /** A column that was to be NOT NULL and has rows without a value. */
 export interface LeftNullable {
   readonly table: string;
@@ -30,7 +40,7 @@ interface RestorerInput {
   readonly session: Session;
   readonly entries: readonly VaultEntry[];
   /** Ids of those whose columns the text makes anew, or empties. */
-  readonly made: ReadonlySet<string>;
+  readonly made: ReadonlyMap<string, 'added' | 'emptied'>;
   /** Numbers of the steps that put back only what can be, before the one that puts back all. */
   readonly early: ReadonlySet<number>;
   /** What the text calls otherwise. */
@@ -38,11 +48,13 @@ interface RestorerInput {
   /** By the number of the statement, those behind the place at which data is put back. */
   readonly notNull: ReadonlyMap<number, NotNull>;
   /** By the number of the statement. */
+  readonly renamed: ReadonlyMap<number, RenamedConstraint>;
+  /** By the number of the statement. */
   readonly constraints: ReadonlyMap<number, AddedConstraint>;
   /** Lets a rollback go on without a key that is not unique any more. */
   readonly withoutKeys: Allowance | undefined;
-  /** The rollback that keeps what it removes itself; null for none. */
-  readonly rollback: { readonly operation: string; readonly migration: string } | null;
+  /** The run that keeps what it removes itself; null for none. */
+  readonly own: Pick<VaultContext, 'operation' | 'migration' | 'direction'> | null;
 }
 
 /** Carries out what stands in a text for data that comes back. Of a step that is tried again the last try counts. */
@@ -79,6 +91,8 @@ export class Restorer {
     if (step.restores) return () => this.#restore(step.statement);
     const added = this.#input.constraints.get(step.statement);
     if (added !== undefined) return () => this.#addConstraint(step.statement, added);
+    const renamed = this.#input.renamed.get(step.statement);
+    if (renamed !== undefined) return () => this.#rename(renamed);
     const notNull = this.#input.notNull.get(step.statement);
     return notNull === undefined ? null : () => this.#setNotNull(step.statement, notNull);
   }
@@ -97,22 +111,22 @@ export class Restorer {
       : await restoreEntries(
           session,
           open.map(({ id }) => id),
-          { fresh: made, emptied: await this.#emptied(statement) },
+          { made, copies: await this.#copies(statement) },
         );
     this.#restored.set(statement, outcomes);
   }
 
-  /** The rollback's own copies of what stood in columns that it has emptied. */
-  async #emptied(statement: number): Promise<Map<string, string>> {
-    const { session, entries, made, rollback } = this.#input;
+  /** The run's own copies of what stood in columns before it changed their types. */
+  async #copies(statement: number): Promise<Map<string, VaultEntry>> {
+    const { session, entries, own } = this.#input;
     const namings = this.#input.namings.filter((naming) => naming.statement < statement);
-    const narrowed = entries.filter(({ id, kind }) => kind === 'values' && made.has(id));
-    if (rollback === null || narrowed.length === 0) return new Map();
-    const own = await readAllEntries(session, await savedBy(session, { ...rollback, direction: 'back' }));
+    const retyped = entries.filter(({ kind }) => kind === 'values' || kind === 'label');
+    if (own === null || retyped.length === 0) return new Map();
+    const kept = await asVault(session, async () => readAllEntries(session, await savedBy(session, own)));
     return new Map(
-      narrowed.flatMap((entry): [string, string][] => {
-        const copy = own.find((one) => one.kind === 'values' && isSame(one, entry, namings));
-        return copy?.relation == null ? [] : [[entry.id, copy.relation]];
+      retyped.flatMap((entry): [string, VaultEntry][] => {
+        const copy = kept.find((one) => one.kind === 'values' && isSame(one, entry, namings));
+        return copy === undefined ? [] : [[entry.id, copy]];
       }),
     );
   }
@@ -129,7 +143,7 @@ export class Restorer {
   /** Rows that were written since may have no value; then the column stays as it is. */
   async #setNotNull(statement: number, notNull: NotNull): Promise<void> {
     const { table, columns } = notNull;
-    const left = await this.#withoutValue(notNull);
+    const left = await this.#seeingAll(table, () => this.#withoutValue(notNull));
     for (const column of columns)
       if (!left.some((one) => one.column === column))
         await this.#input.session.query(
@@ -141,6 +155,32 @@ export class Restorer {
   async #addConstraint(statement: number, added: AddedConstraint): Promise<void> {
     const { session, withoutKeys } = this.#input;
     this.#constraints.set(statement, await addConstraint(session, added, withoutKeys));
+  }
+
+  /** Since 18 a column's NOT NULL is a constraint: of one that stays nullable there is none to be named. */
+  async #rename({ table, name, sql }: RenamedConstraint): Promise<void> {
+    const { session, notNull } = this.#input;
+    const columns = [...notNull.values()].flatMap((one) => (one.table === table ? one.columns : []));
+    const { rows } = await session.query<{ gone: boolean }>(
+      `select exists (select from pg_catalog.pg_attribute where attrelid = pg_catalog.to_regclass($1) and attname = any ($3) and not attnotnull)
+          and not exists (select from pg_catalog.pg_constraint where conrelid = pg_catalog.to_regclass($1) and conname = $2) as gone`,
+      [table, name, columns],
+    );
+    if (rows[0]?.gone !== true) await session.query(sql);
+  }
+
+  /** Row level security may hide rows even from a table's owner. */
+  async #seeingAll<T>(table: string, work: () => Promise<T>): Promise<T> {
+    const { session } = this.#input;
+    const { rows } = await session.query<{ hides: boolean }>(
+      'select pg_catalog.row_security_active($1) as hides',
+      [table],
+    );
+    if (rows[0]?.hides !== true) return work();
+    await session.query(`alter table ${table} no force row level security`);
+    const result = await work();
+    await session.query(`alter table ${table} force row level security`);
+    return result;
   }
 
   async #withoutValue({ table, columns }: NotNull): Promise<LeftNullable[]> {
@@ -183,6 +223,7 @@ const restoring = (after: Step | undefined): Step => ({
   replays: false,
   commitsItself: false,
   removals: [],
+  writes: 'never',
   restores: true,
 });
 

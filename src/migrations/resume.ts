@@ -2,7 +2,7 @@ import { AppError } from '../errors.ts';
 import { recordFailed, standing } from './failure.ts';
 import { ensureJournal, type JournalEntry, readJournal } from './journal.ts';
 import { dropLeftovers, settle } from './leftovers.ts';
-import type { MigrationRun } from './run-migration.ts';
+import type { MigrationRun } from './migration-run.ts';
 import { isEffective, type Segment, type Step } from './segments.ts';
 
 /**

@@ -2,11 +2,19 @@
 import { quoteIdentifier } from '../db/quote.ts';
 import { SyntaxFault } from '../sql/parse.ts';
 import { placeOf, type Statement, splitStatements } from '../sql/split.ts';
-import { type AlterTableCmd, type AlterTableStmt, constantOf, type Node, relationName } from '../sql/tree.ts';
+import {
+  type AlterTableCmd,
+  type AlterTableStmt,
+  constantOf,
+  type Node,
+  type RangeVar,
+  type RenameStmt,
+  relationName,
+} from '../sql/tree.ts';
 import type { VaultEntry } from '../vault/entry.ts';
 import type { WrittenName } from '../vault/removals.ts';
 import { type AddedConstraint, addedConstraint } from './added-constraints.ts';
-import type { NotNull } from './restorer.ts';
+import type { NotNull, RenamedConstraint } from './restorer.ts';
 import { restoringKind } from './segments.ts';
 
 /**
@@ -22,10 +30,19 @@ export interface ReversalText {
   readonly early: ReadonlySet<number>;
   /** By the number of the statement, behind that place. */
   readonly notNull: ReadonlyMap<number, NotNull>;
+  /** By the number of the statement, those that name a constraint otherwise. */
+  readonly renamed: ReadonlyMap<number, RenamedConstraint>;
   /** By the number of the statement, on whichever side of it. */
   readonly constraints: ReadonlyMap<number, AddedConstraint>;
   /** Columns that the text makes before that place, or fills with NULL: what is in them is nobody's. */
-  readonly made: readonly { readonly table: WrittenName; readonly column: string }[];
+  readonly made: readonly MadeColumn[];
+}
+
+interface MadeColumn {
+  readonly table: WrittenName;
+  readonly column: string;
+  /** It was there before, and what stood in it is gone, be it only where a value does not fit. */
+  readonly emptied: boolean;
 }
 
 /** @throws SyntaxFault */
@@ -55,6 +72,12 @@ export function readReversal(text: string): ReversalText {
         return added === null ? [] : [[index + 1, added]];
       }),
     ),
+    renamed: new Map(
+      all.flatMap((statement, index): [number, RenamedConstraint][] => {
+        const renamed = renamedConstraint(statement);
+        return renamed === null ? [] : [[index + 1, renamed]];
+      }),
+    ),
     notNull: new Map(
       behind.flatMap((statement, index): [number, NotNull][] => {
         const notNull = onlyNotNull(statement);
@@ -66,29 +89,30 @@ export function readReversal(text: string): ReversalText {
 }
 
 /** Ids of those entries whose columns the text makes, or fills with NULL, be it only where a value does not fit. */
-export const madeIn = ({ made }: Pick<ReversalText, 'made'>, entries: readonly VaultEntry[]): Set<string> =>
-  new Set(
-    entries
-      .filter(
-        ({ schema, table, columns }) =>
-          columns.length > 0 &&
-          columns.every((column) =>
-            made.some(
-              (one) =>
-                one.column === column && one.table.name === table && (one.table.schema ?? schema) === schema,
-            ),
-          ),
-      )
-      .map(({ id }) => id),
+export const madeIn = (
+  { made }: Pick<ReversalText, 'made'>,
+  entries: readonly VaultEntry[],
+): Map<string, 'added' | 'emptied'> =>
+  new Map(
+    entries.flatMap(({ id, schema, table, columns }): [string, 'added' | 'emptied'][] => {
+      const found = columns.map((column) =>
+        made.filter(
+          (one) =>
+            one.column === column && one.table.name === table && (one.table.schema ?? schema) === schema,
+        ),
+      );
+      if (found.length === 0 || found.some((ones) => ones.length === 0)) return [];
+      return [[id, found.every((ones) => ones.some(({ emptied }) => !emptied)) ? 'added' : 'emptied']];
+    }),
   );
 
 /** As `madeIn`, of a migration's text; of one that does not parse nothing is known. */
-export function madeInText(text: string, entries: readonly VaultEntry[]): Set<string> {
+export function madeInText(text: string, entries: readonly VaultEntry[]): Map<string, 'added' | 'emptied'> {
   try {
     return madeIn({ made: splitStatements(text).flatMap(madeBy) }, entries);
   } catch (error) {
     if (!(error instanceof SyntaxFault)) throw error;
-    return new Set();
+    return new Map();
   }
 }
 
@@ -111,21 +135,32 @@ function onlyNotNull({ kind, node }: Statement): NotNull | null {
   const { relation } = node as AlterTableStmt;
   const parts = partsOf(node);
   if (relation === undefined || parts.some(({ subtype }) => subtype !== 'AT_SetNotNull')) return null;
-  const { schema, name } = relationName(relation);
   return {
-    table: [...(schema === null ? [] : [schema]), name].map((part) => quoteIdentifier(part)).join('.'),
+    table: quoted(relation),
     columns: parts.map(({ name: column = '' }) => column),
   };
 }
 
-function madeBy({ kind, node }: Statement): { table: WrittenName; column: string }[] {
+function renamedConstraint({ kind, node, text }: Statement): RenamedConstraint | null {
+  if (kind !== 'RenameStmt') return null;
+  const { renameType, relation, subname = '' } = node as RenameStmt;
+  if (renameType !== 'OBJECT_TABCONSTRAINT' || relation === undefined) return null;
+  return { table: quoted(relation), name: subname, sql: text };
+}
+
+function quoted(relation: RangeVar): string {
+  const { schema, name } = relationName(relation);
+  return [...(schema === null ? [] : [schema]), name].map((part) => quoteIdentifier(part)).join('.');
+}
+
+function madeBy({ kind, node }: Statement): MadeColumn[] {
   if (kind !== 'AlterTableStmt') return [];
   const table = relationName((node as AlterTableStmt).relation);
-  return partsOf(node).flatMap(({ subtype, name = '', def }) => {
+  return partsOf(node).flatMap(({ subtype, name = '', def }): MadeColumn[] => {
     if (def === undefined || !('ColumnDef' in def)) return [];
-    if (subtype === 'AT_AddColumn') return [{ table, column: def.ColumnDef.colname ?? '' }];
+    if (subtype === 'AT_AddColumn') return [{ table, column: def.ColumnDef.colname ?? '', emptied: false }];
     return subtype === 'AT_AlterColumnType' && isNull(def.ColumnDef.raw_default)
-      ? [{ table, column: name }]
+      ? [{ table, column: name, emptied: true }]
       : [];
   });
 }

@@ -1,7 +1,8 @@
 import type { Session } from '../db/session.ts';
 import type { Keeping } from './keeping.ts';
 import { releaseLock, takeLock } from './locks.ts';
-import { type MigrationOutcome, type MigrationRun, runMigration } from './run-migration.ts';
+import type { MigrationOutcome, MigrationRun } from './migration-run.ts';
+import { runMigration } from './run-migration.ts';
 import { watchStatement } from './watch.ts';
 import { type LockRequest, lockOptions } from './with-locks.ts';
 

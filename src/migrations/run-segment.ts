@@ -1,5 +1,4 @@
 import { sqlstateOf } from '../db/errors.ts';
-import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
 import { vaultSchema } from '../vault/schema.ts';
 import { chunksOf } from './chunks.ts';
@@ -7,54 +6,10 @@ import { asOurselves, ownRole } from './history.ts';
 import { LockAllowance } from './lock-allowance.ts';
 import { pauseUnlessAborted } from './locks.ts';
 import { locate, Message } from './message.ts';
+import type { Around, HeldLock, SegmentOutcome, SegmentRun } from './segment-run.ts';
 import type { Segment, Step } from './segments.ts';
 import { StepFailure, UnrecordedStep } from './step-failure.ts';
-
-/** A relation-level lock that a segment held when it was about to commit. */
-export interface HeldLock {
-  readonly relation: string;
-  readonly mode: string;
-}
-
-export interface SegmentOutcome {
-  readonly tries: number;
-  readonly locks: readonly HeldLock[];
-}
-
-/** What is left to do of a step that is set apart, once its transaction has been prepared for it. */
-export interface Around {
-  /** Whether the step has been carried out, so that its text is not sent. */
-  readonly replaces: boolean;
-  /** After the step. */
-  after(): Promise<void>;
-  /** As the last before COMMIT. */
-  atEnd(): Promise<void>;
-}
-
-export interface SegmentRun {
-  readonly session: Session;
-  /** A session that has nothing else to do, to look at what the first one waits for. */
-  readonly observer: Session;
-  readonly migration: string;
-  readonly text: string;
-  readonly segment: Segment;
-  /** Commands that are sent first, in a message of their own. */
-  readonly before: readonly string[];
-  /** SQL that is the last of the segment's transaction, or follows a segment that has none; empty for none. */
-  readonly after: string;
-  /** Whether the file sets `lock_timeout` itself: then that holds. */
-  readonly ownLockTimeout: boolean;
-  readonly lockTimeoutMs: number;
-  readonly lockBudgetMs: number;
-  readonly signal: AbortSignal;
-  readonly onStep: (step: Step) => void;
-  /** What is done around a step, or in its place, in its transaction; null for one that runs with its neighbours. */
-  readonly apart: (step: Step) => (() => Promise<Around>) | null;
-  /** Whether a step that failed is now no longer set apart, so that the segment may be tried again at once. */
-  readonly givesUp: (failure: StepFailure) => boolean;
-  /** Before the segment is tried again; what the failed try left is to be removed here. */
-  readonly onRetry: (failure: StepFailure, attempt: number) => Promise<void>;
-}
+import type { WriteWatch } from './write-watch.ts';
 
 const retryable = new Set(['55P03', '40P01', '40001']);
 const cancelled = '57014';
@@ -91,16 +46,22 @@ const mayHaveCommitted = ({ runs, steps }: Segment): boolean =>
 async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
   const { session, segment } = run;
   const allowance = new LockAllowance(run);
+  const watch = run.watch();
   const chunks = chunksOf(segment.steps, (step) => isApart(run, step));
   // A worker that is killed must not have its long statement committed behind its back: COMMIT follows in a message of
   // its own. So it does where something is to be done just before it.
-  if (segment.steps.some((step) => isApart(run, step)) || chunks.at(-1)?.some((step) => !step.brief))
+  if (
+    watch !== null ||
+    segment.steps.some((step) => isApart(run, step)) ||
+    chunks.at(-1)?.some((step) => !step.brief)
+  )
     chunks.push([]);
   const ends: (() => Promise<void>)[] = [];
   let locks: readonly HeldLock[] = [];
   try {
     // In a message of their own: in one with BEGIN they would be part of the transaction, and fix its properties.
     if (run.before.length > 0) await session.query(run.before.join('; '));
+    await watch?.begin();
     for (const [index, steps] of chunks.entries()) {
       run.signal.throwIfAborted();
       const message = new Message();
@@ -108,15 +69,23 @@ async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
       for (const step of steps) run.onStep(step);
       const work = steps[0] === undefined ? null : run.apart(steps[0]);
       if (steps[0] !== undefined && work !== null) {
-        ends.push(await runApart(run, steps[0], work, message, allowance));
+        ends.push(await runApart(run, steps[0], { work, watch }, message, allowance));
         continue;
       }
       const isLast = index === chunks.length - 1;
+      if (isLast && watch !== null) ends.push(await concludeWatch(run, watch, allowance));
       if (isLast) for (const end of ends) await during(run, null, allowance, end);
       limit(message, allowance, steps);
+      const writes = steps.some((step) => step.writes !== 'never');
+      if (watch !== null && writes && !watch.begun) {
+        if (message.sql !== '') await send(run, message, allowance);
+        message.clear();
+        await watch.skip();
+      }
       for (const step of steps) message.add(textOf(run, step), step);
       if (isLast) for (const command of endOf(run)) message.add(command);
       locks = await send(run, message, allowance);
+      if (watch !== null && writes) await watch.look(steps, new Set());
     }
     return locks;
   } catch (error) {
@@ -137,6 +106,18 @@ function limit(message: Message, allowance: LockAllowance, steps: readonly Pick<
 /** What is done around a step takes locks of its own, whatever the step itself takes. */
 const blocking = [{ blocks: true }];
 
+/** As the last of a transaction. @throws StepFailure when something was written that is not kept */
+async function concludeWatch(
+  run: SegmentRun,
+  watch: WriteWatch,
+  allowance: LockAllowance,
+): Promise<() => Promise<void>> {
+  const fired = await during(run, null, allowance, () => watch.fireDeferred());
+  const step = watch.missed[0]?.steps[0] ?? run.segment.steps.at(-1) ?? null;
+  await during(run, step, allowance, () => watch.demandNothingMissed());
+  return async () => fired?.atEnd();
+}
+
 /**
  * Runs a step with what is done around it.
  * @param message what is to be sent before
@@ -145,19 +126,22 @@ const blocking = [{ blocks: true }];
 async function runApart(
   run: SegmentRun,
   step: Step,
-  work: () => Promise<Around>,
+  { work, watch }: { readonly work: () => Promise<Around>; readonly watch: WriteWatch | null },
   message: Message,
   allowance: LockAllowance,
 ): Promise<() => Promise<void>> {
   limit(message, allowance, blocking);
   if (message.sql !== '') await send(run, message, allowance);
   const around = await during(run, step, allowance, work);
+  // What keeping has written is not the step's, nor is what event triggers have done since the step before.
+  await watch?.skip();
   if (!around.replaces) {
     const own = new Message();
     limit(own, allowance, blocking);
     own.add(textOf(run, step), step);
     await send(run, own, allowance);
   }
+  if (around.keeps !== null) await watch?.look([step], around.keeps);
   await during(run, step, allowance, () => around.after());
   return () => around.atEnd();
 }

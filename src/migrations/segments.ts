@@ -15,6 +15,7 @@ import {
 } from '../sql/classify.ts';
 import { lockedRelations, type RelationName } from '../sql/relations.ts';
 import type { Statement } from '../sql/split.ts';
+import { type Writes, writesOf } from '../sql/writes.ts';
 import type { Removal } from '../vault/removals.ts';
 
 /** One unit of a plan: a statement of the file, by its place in it. */
@@ -41,6 +42,8 @@ export interface Step {
   readonly commitsItself: boolean;
   /** What it takes away of what was there before the migration. */
   readonly removals: readonly Removal[];
+  /** What rows it may write, if only by code that it runs. */
+  readonly writes: Writes;
   /** No statement: the place at which data is put back. */
   readonly restores: boolean;
 }
@@ -143,6 +146,7 @@ function stepMaker(removals: readonly (readonly Removal[])[]): (statement: State
       replays: setsSession(statement),
       commitsItself: commitsItself(statement),
       removals: removals[index] ?? [],
+      writes: writesOf(statement),
       restores: statement.kind === restoringKind,
     };
     if (changesNames(statement)) made.clear();

@@ -12,12 +12,12 @@ import { type History, type HistoryRow, readHistory } from './history.ts';
 import { rollbackUnderWay } from './journal.ts';
 import type { Keeping } from './keeping.ts';
 import { back } from './ledger.ts';
+import type { MigrationOutcome } from './migration-run.ts';
 import type { PlannedMigration } from './plan.ts';
 import { dropsLocks, planStatements, unkept } from './plan-migration.ts';
 import { readRemovals } from './removals.ts';
 import { type LeftNullable, Restorer } from './restorer.ts';
 import { madeIn, type ReversalText, readReversal } from './reversal-text.ts';
-import type { MigrationOutcome } from './run-migration.ts';
 import { runOne } from './run-one.ts';
 import { type LockRequest, refuseLostLock, withLocks } from './with-locks.ts';
 
@@ -168,11 +168,15 @@ async function takeBackOne(
     early: text.early,
     namings: migration.namings,
     notNull: text.notNull,
+    renamed: text.renamed,
     constraints: text.constraints,
     withoutKeys: request.vault?.allow.find(
       (one) => one.code === 'ROLLBACK_DUPLICATES' && (one.migration ?? name) === name,
     ),
-    rollback: request.vault === null ? null : { operation: request.vault.operation, migration: name },
+    own:
+      request.vault === null
+        ? null
+        : { operation: request.vault.operation, migration: name, direction: 'back' },
   });
   const outcome = await runOne(
     { ...request, session, lockSession },

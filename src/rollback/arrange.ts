@@ -123,7 +123,9 @@ class Arrangement {
         this.#lateNames.some((name) => unquoted(name) === unquoted(index.table))
       );
     if (read?.kind === 'renameConstraint') return this.#late.some(({ table }) => table === read.table);
-    if (read?.kind !== 'constraint') return /^CREATE MATERIALIZED VIEW /.test(sql);
+    // Subscribers have what comes back: it is not published again.
+    if (read?.kind !== 'constraint')
+      return /^(CREATE MATERIALIZED VIEW|CREATE PUBLICATION|ALTER PUBLICATION) /.test(sql);
     const isKey = /^(PRIMARY KEY|UNIQUE|EXCLUDE)\b/.test(read.rest);
     // Rows of a table that comes back are checked as they come; what they point to may be there only behind.
     if (this.#made.has(read.table)) return !isKey && this.#lateNames.length > 0;
@@ -184,8 +186,9 @@ class Arrangement {
       wanted,
     );
     // A column of a primary key cannot do without its values: what does not fit is for whoever rolls back to see.
-    if (partial && is.inPrimaryKey) return void this.#before.push(sql);
     const alter = `ALTER TABLE ${table} ALTER COLUMN ${name}`;
+    if (partial && is.inPrimaryKey)
+      return void this.#before.push(using === null ? sql : `${alter} TYPE ${rest} USING ${using}`);
     if (partial && is.notNull) this.#before.push(`${alter} DROP NOT NULL`);
     // PostgreSQL has no way to make a default that is a value of a user's type one of another such type.
     const own = /^"/.test(rest) ? was.defaultValue : null;

@@ -25,7 +25,7 @@ export interface AttemptInput {
 
 export interface Attempted {
   readonly proven: ProvenMigration;
-  /** The schema that it leaves; null where it does not run. */
+  /** The schema that it leaves; null where it does not run, or its way back stopped on its way. */
   readonly after: SchemaState | null;
 }
 
@@ -69,6 +69,8 @@ export async function attempt(input: AttemptInput): Promise<Attempted> {
   if (refusals.length > 0) return { proven: { ...proven, outcome: 'refused', reasons: refusals }, after };
   const rowsAfter = await contents(session, tables);
   const back = await tried(() => trial.back(migration.name, sql));
+  if ('failed' in back && back.code === 'VAULT_CANNOT_KEEP')
+    return { proven: { ...proven, outcome: 'refused', reasons: [back.failed] }, after: null };
   if ('failed' in back) return wrong(proven, [`It fails: ${back.failed}`]);
   const changed = compareContents(rows, await contents(session, tables));
   const notKept = forth.value.flatMap(({ remarks }) =>
@@ -106,14 +108,18 @@ const wrong = (
 const contents = async (session: Session, tables: readonly TableName[]): Promise<Contents> =>
   tables.length === 0 ? new Map() : readContent(session, tables);
 
-async function tried<T>(
-  work: () => Promise<T>,
-): Promise<{ readonly value: T } | { readonly failed: string; readonly sqlstate: string | undefined }> {
+interface Failed {
+  readonly failed: string;
+  readonly code: string;
+  readonly sqlstate: string | undefined;
+}
+
+async function tried<T>(work: () => Promise<T>): Promise<{ readonly value: T } | Failed> {
   try {
     return { value: await work() };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return { failed: error.message, sqlstate: sqlstateOf(error) };
+    return { failed: error.message, code: error.code, sqlstate: sqlstateOf(error) };
   }
 }
 

@@ -55,18 +55,76 @@ export async function conversion(
     : { using: `CASE WHEN ${fits} THEN ${plain} END`, partial: true };
 }
 
-/** When a value can be cast; null where each can, or where only trying tells. */
+/** When a value can be cast, and nothing of it is cut off by that; null where each can, or where only trying tells. */
 async function condition(session: Session, column: string, from: string, to: string): Promise<string | null> {
-  const [size, least, most] = integers[to] ?? [0];
-  const isNumber = /^(smallint|integer|bigint|numeric|real|double precision)\b/.test(from);
-  if (size > 0 && isNumber)
-    return (integers[from]?.[0] ?? 16) > size ? `${column} BETWEEN ${least} AND ${most}` : null;
-  const asText = isText(from) ? column : isNumber && /^numeric\(/.test(to) ? `${column}::text` : null;
-  if (asText === null || /^(text|character|citext|bytea)\b/.test(to)) return null;
+  const length = /^(character varying|character|bit varying|bit)\((\d+)\)$/.exec(to);
+  if (length !== null) return lengthFits(column, from, length[1] ?? '', Number(length[2]));
+  if (isNumber(from)) return numberFits(column, from, to);
+  const moment = /^(?:timestamp|time)(?:\(\d\))? (with(?:out)? time zone)$/.exec(from)?.[1];
+  if (moment !== undefined)
+    return to === 'date' || (from !== to && /\(\d\)/.test(to) && to.endsWith(moment))
+      ? `${column}::${to} = ${column}`
+      : null;
+  if (!isText(from) || /^(text|character|citext|bytea)\b/.test(to)) return null;
   // Known since 16.
   const known = await canCast(session, `pg_catalog.pg_input_is_valid('1', 'integer')`);
-  return known ? `pg_input_is_valid(${asText}, '${to.replaceAll("'", "''")}')` : null;
+  const reads = (type: string): string | null =>
+    known
+      ? `pg_input_is_valid(${column}, '${type.replaceAll("'", "''")}')`
+      : (looksLike(column, type) ?? null);
+  const isNarrow = /^numeric\(/.test(to) || (!known && integers[to] !== undefined);
+  if (!isNarrow) return reads(to);
+  const [number, narrow] = [reads('numeric'), numberFits(`${column}::numeric`, 'numeric', to)];
+  return number === null ? null : [number, ...(narrow === null ? [] : [narrow])].join(' AND ');
 }
+
+function lengthFits(column: string, from: string, type: string, most: number): string | null {
+  const had = /^(character varying|character|bit varying|bit)\((\d+)\)$/.exec(from);
+  if (type === 'bit') return `length(${column}) = ${most}`;
+  if (had !== null && Number(had[2]) <= most) return null;
+  return `length(${type === 'bit varying' || isText(from) ? column : `${column}::text`}) <= ${most}`;
+}
+
+/** Numbers that lose no digit. */
+function numberFits(column: string, from: string, to: string): string | null {
+  const [size, least, most] = integers[to] ?? [0];
+  const isWhole = integers[from] !== undefined;
+  if (size > 0) {
+    if ((integers[from]?.[0] ?? 16) <= size) return null;
+    const range = `${column} BETWEEN ${least} AND ${most}`;
+    return isWhole ? range : `${range} AND trunc(${column}) = ${column}`;
+  }
+  const limits = /^numeric\((\d+),(-?\d+)\)$/.exec(to);
+  const number = /^(real|double)/.test(from) ? `${column}::text::numeric` : column;
+  if (limits !== null) {
+    const [digits, scale] = [Number(limits[1]), Number(limits[2])];
+    return `round(${number}, ${scale}) = ${number} AND abs(${number}) < 1e${digits - scale}`;
+  }
+  if (to === 'real' && from === 'double precision')
+    return `(${column} = 0 OR abs(${column}) BETWEEN 1e-37 AND 3.4e38) AND ${column}::real::text::double precision = ${column}`;
+  const digits = to === 'real' ? 6 : 15;
+  if (to === 'double precision' || to === 'real')
+    return (isWhole && (integers[from]?.[0] ?? 0) * 2 < digits) || /^(real|double)/.test(from)
+      ? null
+      : `abs(${column}) < 1e37 AND ${column}::${to}::text::numeric = ${column}`;
+  return null;
+}
+
+/** A test of a text's form, for what PostgreSQL before 16 can only try. */
+function looksLike(column: string, type: string): string | undefined {
+  const forms: Readonly<Record<string, string>> = {
+    numeric: String.raw`^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?\s*$`,
+    'double precision': String.raw`^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?\s*$`,
+    real: String.raw`^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d)?\s*$`,
+    uuid: '^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$',
+    boolean: String.raw`^\s*([tT]rue|[fF]alse|[tTfFyYnN01]|[yY]es|[nN]o|[oO]n|[oO]ff)\s*$`,
+  };
+  const form = forms[type];
+  return form === undefined ? undefined : `${column} ~ '${form}'`;
+}
+
+const isNumber = (type: string): boolean =>
+  /^(smallint|integer|bigint|numeric|real|double precision)\b/.test(type);
 
 const isText = (type: string): boolean => /^(text|character varying|character|citext)(\(\d+\))?$/.test(type);
 

@@ -44,7 +44,7 @@ export async function makeGround(options: GroundOptions): Promise<Ground> {
     const leftOut =
       from === 'empty'
         ? []
-        : await copy({ ...from, ...options, source: from.live, scratch, applicationName });
+        : await copy({ ...from, ...options, source: from.live, outward: true, scratch, applicationName });
     const session = await scratch.open();
     return { trial: new Trial({ scratch, session, schema: like.schema, jobId, signal }), leftOut };
   } catch (error) {

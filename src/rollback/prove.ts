@@ -192,7 +192,7 @@ class Prover {
 
   /** After what has failed somewhere the database is of no further use. */
   async #settled(index: number, proven: ProvenMigration): Promise<ProvenMigration> {
-    if (proven.outcome === 'wrong') await this.begin(index + 1);
+    if (proven.outcome !== 'failed' && this.#schema === null) await this.begin(index + 1);
     else if (proven.outcome !== 'failed') await this.#made().trial.forget();
     return proven;
   }

@@ -28,6 +28,7 @@ const order: readonly IdentityKind[] = [
   'domain constraint',
   'index',
   'label',
+  'attribute',
   'trigger',
   'policy',
 ];
@@ -120,9 +121,10 @@ class Names {
   move(identity: Identity, schema: string): void {
     const self = this.of(identity);
     this.#all.set(self.key, { ...self, schema });
-    // Columns, constraints, triggers and the like are where their table is.
+    // Columns, constraints, triggers, its columns' sequences and the like are where their table is.
     for (const other of this.#all.values())
-      if (other.parent === self.key) this.#all.set(other.key, { ...other, schema });
+      if (other.parent === self.key || other.follows === self.key)
+        this.#all.set(other.key, { ...other, schema });
   }
 
   rename(identity: Identity, name: string): string {
@@ -156,6 +158,8 @@ class Names {
         return `ALTER DOMAIN ${on} RENAME CONSTRAINT ${old} TO ${to};`;
       case 'label':
         return `ALTER TYPE ${on} RENAME VALUE ${quoteLiteral(self.name)} TO ${quoteLiteral(name)};`;
+      case 'attribute':
+        return `ALTER TYPE ${on} RENAME ATTRIBUTE ${old} TO ${to};`;
       case 'trigger':
       case 'policy':
         return `ALTER ${words(self.kind)} ${old} ON ${on} RENAME TO ${to};`;

@@ -10,9 +10,9 @@ import { checksum } from '../migrations/checksum.ts';
 import { compare } from '../migrations/compare.ts';
 import { historyTable, readHistory } from '../migrations/history.ts';
 import type { Keeping } from '../migrations/keeping.ts';
+import type { MigrationOutcome } from '../migrations/migration-run.ts';
 import { makePlan } from '../migrations/plan.ts';
 import type { Bundle } from '../migrations/read.ts';
-import type { MigrationOutcome } from '../migrations/run-migration.ts';
 import { savedEntries } from '../migrations/saved-entries.ts';
 import { type ReversalOutcome, takeBack } from '../migrations/take-back.ts';
 import type { LockRequest, SessionSource } from '../migrations/with-locks.ts';
@@ -136,7 +136,10 @@ export class Trial {
     });
   }
 
-  /** @throws AppError of the statement that fails; the database is then of no further use */
+  /**
+   * What it cannot keep is an error, as it is when a rollback is asked for.
+   * @throws AppError of the statement that fails; the database is then of no further use
+   */
   async back(name: string, sql: string): Promise<ReversalOutcome> {
     const { session } = this;
     const { schema } = this.#target;
@@ -145,7 +148,11 @@ export class Trial {
     if (row === undefined) throw new TypeError(`${name} was not applied`);
     const entries = await savedEntries(session, schema, name, 'forth');
     const reversal = { name, historyId: row.id, checksum: row.checksum, sql, entries };
-    const [outcome] = await takeBack({ ...this.#request(), reversals: [reversal], vault: this.#vault });
+    const [outcome] = await takeBack({
+      ...this.#request(),
+      reversals: [reversal],
+      vault: { ...this.#vault, allow: [] },
+    });
     if (outcome === undefined) throw new TypeError(`${name} was taken back before`);
     return outcome;
   }

@@ -5,18 +5,21 @@ import { type Session, withSession } from '../db/session.ts';
 import type { Target } from '../db/target.ts';
 import { AppError } from '../errors.ts';
 import { readState } from './difference.ts';
-import { type DumpEntry, dumpSchema, entriesOf, staysBehind } from './dump.ts';
+import { type DumpEntry, dumpSchema, entriesOf, ownerApart, staysBehind } from './dump.ts';
 import { compareFingerprints, readFingerprint } from './fingerprint.ts';
 import { renameNotNulls } from './not-null-names.ts';
 import { isOwnTrigger } from './own-triggers.ts';
 import { createScratch, type Scratch, type ScratchOptions } from './scratch.ts';
 import { planBetween } from './statements.ts';
+import { withVirtual } from './virtual-columns.ts';
 
 export interface CopyOptions {
   readonly source: Target;
   readonly scratch: Scratch;
   readonly programPlaces: ProgramPlaces;
   readonly lockWaitSeconds: number;
+  /** Whether objects belong to whom they do there, and are published as there: `withoutOutward` is what they are else. */
+  readonly outward?: boolean;
   readonly applicationName: string;
   readonly signal: AbortSignal;
 }
@@ -108,18 +111,28 @@ async function stepsByDump(options: CopyOptions, programs: Programs): Promise<St
   const behind = entries.filter(staysBehind);
   return {
     by: 'pg_dump',
-    steps: entries
-      .filter((entry) => !staysBehind(entry))
-      .map((entry) => ({
-        object: nameOf(entry),
-        sql: entry.type === 'SETTINGS' ? withoutLimits(entry.sql) : entry.sql,
-      })),
+    steps: entries.filter((entry) => !staysBehind(entry)).flatMap(stepsOf),
     left: behind.map((entry) => ({
       object: nameOf(entry),
       reason: 'is not copied: it reaches beyond its database',
     })),
   };
 }
+
+function stepsOf(entry: DumpEntry): Step[] {
+  if (entry.type === 'SETTINGS') return [{ object: nameOf(entry), sql: withoutLimits(entry.sql) }];
+  const { made, owner } = ownerApart(entry);
+  return [
+    ...(made.sql === '' ? [] : [{ object: nameOf(entry), sql: made.sql }]),
+    ...(owner === null ? [] : [{ object: `${ownerOf}${nameOf(entry)}`, sql: owner }]),
+  ];
+}
+
+const ownerOf = 'owner of ';
+
+/** Whether a leftover says nothing about what statements do: to whom something belongs, and who is told of its rows. */
+export const isOutward = (object: string): boolean =>
+  object.startsWith(ownerOf) || /^PUBLICATION\b/.test(object);
 
 const nameOf = ({ type, schema, name }: DumpEntry): string =>
   `${type} ${schema === '-' || schema === '' ? '' : `${schema}.`}${name}`;
@@ -128,18 +141,31 @@ const nameOf = ({ type, schema, name }: DumpEntry): string =>
 const withoutLimits = (sql: string): string => sql.replace(/^SET \w+_timeout = 0;$/gm, '');
 
 /** What pg-delta knows of, but a copy must not have. */
-const beyond = ['eventTrigger', 'publication', 'publicationRel', 'publicationSchema', 'role', 'membership'];
+const beyond = ['eventTrigger', 'role', 'membership'];
+const published = ['publication', 'publicationRel', 'publicationSchema'];
 
-async function stepsByDifference({ source, scratch, applicationName }: CopyOptions): Promise<Steps> {
+async function stepsByDifference({
+  source,
+  scratch,
+  outward = false,
+  applicationName,
+}: CopyOptions): Promise<Steps> {
   const [from, to] = await Promise.all([
     readState(scratch.target, { applicationName }),
     readState(source, { applicationName }),
   ]);
-  const { statements, unsupported, drops } = planBetween(from.model, to.model, beyond);
+  const { statements, unsupported, drops } = planBetween(
+    from.model,
+    to.model,
+    outward ? beyond : [...beyond, ...published],
+  );
   const differences = compareFingerprints(from.fingerprint, to.fingerprint);
   return {
     by: 'difference',
-    steps: [...statements, ...renameNotNulls(differences, from, to, drops)].map((sql) => ({
+    steps: [
+      ...withVirtual(statements, to.fingerprint).statements,
+      ...renameNotNulls(differences, from, to, drops),
+    ].map((sql) => ({
       object: objectOf(sql),
       sql,
     })),

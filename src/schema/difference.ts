@@ -5,6 +5,7 @@ import { compareFingerprints, type Difference, type Fingerprint, readFingerprint
 import { type Model, readModel } from './model.ts';
 import { renameNotNulls } from './not-null-names.ts';
 import { type Drops, planBetween } from './statements.ts';
+import { withVirtual } from './virtual-columns.ts';
 
 export type { Drops };
 
@@ -65,12 +66,15 @@ export function differenceOf(before: SchemaState, after: SchemaState): SchemaDif
     return { statements: [], boundaries: [], unsupported: [], drops: { tables: [], columns: [] } };
   const differences = compareFingerprints(before.fingerprint, after.fingerprint);
   const planned = planBetween(before.model, after.model);
+  const { statements, virtual } = withVirtual(planned.statements, after.fingerprint);
   const unseen = differences.filter(
-    (one) => isUnseen(one) || isOwnerOfBoth(one, before.fingerprint, after.fingerprint),
+    (one) =>
+      (isUnseen(one) && !virtual.has(one.object)) ||
+      isOwnerOfBoth(one, before.fingerprint, after.fingerprint),
   );
   return {
     ...planned,
-    statements: [...planned.statements, ...renameNotNulls(differences, before, after, planned.drops)],
+    statements: [...statements, ...renameNotNulls(differences, before, after, planned.drops)],
     unsupported: [...planned.unsupported, ...unseen.map(({ words }) => words)],
   };
 }
@@ -109,7 +113,7 @@ function isUnseen({ object, before, after: wanted }: Difference): boolean {
   if (unseen.test(object)) return true;
   // A version; whether the extension is there at all is seen.
   if (object.startsWith('extension ')) return before !== null && wanted !== null;
-  // Every generated column is a stored one.
+  // Every generated column is a stored one, unless it is made anew.
   return object.startsWith('column ') && / virtual as /.test(wanted ?? '');
 }
 

@@ -8,6 +8,8 @@ export interface DumpRequest {
   readonly programs: Programs;
   /** How long pg_dump waits for a table that another session has locked. */
   readonly lockWaitSeconds: number;
+  /** Whether it tells to whom objects belong, and what is published. */
+  readonly outward?: boolean;
   readonly applicationName: string;
   readonly signal: AbortSignal;
 }
@@ -20,13 +22,8 @@ export async function dumpSchema(request: DumpRequest): Promise<string> {
     arguments: [
       ...['--schema-only', '--no-password', `--lock-wait-timeout=${request.lockWaitSeconds * 1_000}`],
       ...['--encoding=UTF8', '--quote-all-identifiers'],
-      ...[
-        '--no-owner',
-        '--no-tablespaces',
-        '--no-security-labels',
-        '--no-publications',
-        '--no-subscriptions',
-      ],
+      ...['--no-tablespaces', '--no-security-labels', '--no-subscriptions'],
+      ...(request.outward === true ? [] : ['--no-owner', '--no-publications']),
       ...['--exclude-schema=switchback', '--exclude-schema=switchback_vault*'],
     ],
     environment: { ...source.libpqEnvironment, PGAPPNAME: request.applicationName },
@@ -85,9 +82,20 @@ export function entriesOf(dump: string): DumpEntry[] {
   return entries;
 }
 
+/** At an entry's end. Settings for the entries behind it may follow. */
+const givesOwner = /(?:^|\n)(?<owner>ALTER [^;\n]* OWNER TO [^;\n]*;)(?<settings>(?:\s*SET [^;\n]*;)*)$/;
+
+/** The object itself, and the statement that gives it to its owner: whoever may make the one may not always do the other. */
+export function ownerApart(entry: DumpEntry): { readonly made: DumpEntry; readonly owner: string | null } {
+  const found = givesOwner.exec(entry.sql);
+  const { owner, settings = '' } = found?.groups ?? {};
+  if (found === null || owner === undefined) return { made: entry, owner: null };
+  return { made: { ...entry, sql: `${entry.sql.slice(0, found.index)}${settings}`.trim() }, owner };
+}
+
 /** What has an effect outside of its database, or needs what is not copied. */
 const kept =
-  /^(EVENT TRIGGER|FOREIGN DATA WRAPPER|FOREIGN SERVER|SERVER|USER MAPPING|FOREIGN TABLE|SUBSCRIPTION|PUBLICATION|DATABASE|LARGE OBJECT|BLOB)\b/;
+  /^(EVENT TRIGGER|FOREIGN DATA WRAPPER|FOREIGN SERVER|SERVER|USER MAPPING|FOREIGN TABLE|SUBSCRIPTION|DATABASE|LARGE OBJECT|BLOB)\b/;
 
 export const staysBehind = ({ type, name }: DumpEntry): boolean =>
   kept.test(type) || (/^(COMMENT|ACL|SECURITY LABEL)$/.test(type) && kept.test(name));

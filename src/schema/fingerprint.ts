@@ -108,6 +108,14 @@ export function fingerprintOf(facts: readonly (readonly [string, string])[]): Fi
   return { facts: new Map(sorted), hash: hash.digest('hex') };
 }
 
+/** Without what a copy does not have, unless it is asked for: to whom objects belong, and what is published. */
+export const withoutOutward = ({ facts }: Fingerprint): Fingerprint =>
+  fingerprintOf(
+    [...facts].filter(
+      ([object]) => !/^(?:owner of|(?:comment on )?publication(?: table| schema)?) /.test(object),
+    ),
+  );
+
 /** One object that is not the same in two fingerprints. */
 export interface Difference {
   /** `column public.users.email` */

@@ -40,12 +40,12 @@ const sharedObjects: ReadonlySet<unknown> = new Set([
 
 /** In code it is looked for in the text: what it runs in the end only its execution shows. */
 const inCode =
-  /\b(create|alter|drop)\s+(role|user|group|database|tablespace|subscription|system|server)\b|\bgrant\s+[^;]*?\bto\b[^;]*\badmin\b|\b(grant|revoke)\b[^;]*\bon\s+(database|tablespace|parameter)\b|\bto\s+program\b/i;
+  /\b(create|alter|drop)\s+(role|user|group|database|tablespace|subscription|system|server)\b|\bgrant\s+[^;]*?\bto\b[^;]*\badmin\b|\b(grant|revoke)\b[^;]*\bon\s+(database|tablespace|parameter)\b|\b(to|from)\s+program\b/i;
 const code: ReadonlySet<string> = new Set(['DoStmt', 'CreateFunctionStmt', 'SelectStmt', 'CallStmt']);
 
 /** Functions that reach other servers, other sessions, the server's files or its settings. */
 const calls =
-  /\b(dblink\w*|http_(get|post|put|patch|delete|head)|pg_reload_conf|pg_rotate_logfile|pg_(terminate|cancel)_backend|pg_(create|drop|copy)_((physical|logical)_)?replication_slot|pg_replication_(slot_advance|origin_\w+)|pg_switch_wal|pg_promote|pg_file_\w+|lo_export)\s*\(/i;
+  /\b(dblink\w*|http|pg_background_\w+|http_(get|post|put|patch|delete|head)|pg_reload_conf|pg_rotate_logfile|pg_(terminate|cancel)_backend|pg_(create|drop|copy)_((physical|logical)_)?replication_slot|pg_replication_(slot_advance|origin_\w+)|pg_switch_wal|pg_promote|pg_file_\w+|lo_export|aws_\w+\.\w+)\s*\(/i;
 const callers: ReadonlySet<string> = new Set([
   ...code,
   'InsertStmt',
@@ -66,6 +66,10 @@ export const reachesBeyond = ({ kind, text, node }: Statement): boolean =>
 
 /** The same of a function's body. */
 export const codeReachesBeyond = (text: string): boolean => inCode.test(text) || calls.test(text);
+
+/** Whether code does what stays done when its transaction is rolled back. */
+export const codeActsOutside = (text: string): boolean =>
+  calls.test(text) || /\b(to|from)\s+program\b/i.test(text);
 
 const writesFile = ({ is_program: program, is_from: reads, filename }: Statement['node']): boolean =>
   program === true || (filename !== undefined && reads !== true);

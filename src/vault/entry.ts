@@ -1,4 +1,5 @@
 import { v4 as newId } from 'uuid';
+import { instantSql } from '../db/instant.ts';
 import { qualify, quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
@@ -51,6 +52,8 @@ export interface EntryFacts {
   readonly only?: boolean;
   /** Whether the migrated values are there too, so that later changes are told from the migration's. */
   readonly hasNew?: boolean;
+  /** The types of the migrated values, by column in the entry's order. */
+  readonly newTypes?: readonly string[];
 }
 
 export interface VaultEntry {
@@ -170,7 +173,8 @@ async function refuseFull(session: Session, { limitBytes }: VaultContext): Promi
 }
 
 const columnsSql = `id, number::float8 as number, operation, migration, direction, statement, kind, schema_name, table_name, column_names, key_columns,
-  relation, facts, rows::float8 as rows, bytes::float8 as bytes, saved_at, keep_until, state`;
+  relation, facts, rows::float8 as rows, bytes::float8 as bytes,
+  ${instantSql('saved_at')} as saved_at, ${instantSql('keep_until')} as keep_until, state`;
 
 interface EntryRow {
   id: string;
@@ -188,8 +192,8 @@ interface EntryRow {
   facts: EntryFacts;
   rows: number;
   bytes: number;
-  saved_at: Date;
-  keep_until: Date;
+  saved_at: string;
+  keep_until: string;
   state: EntryState;
 }
 
@@ -209,7 +213,7 @@ export async function readEntries(
     table: table_name,
     columns: column_names,
     keyColumns: key_columns,
-    savedAt: saved_at,
-    keepUntil: keep_until,
+    savedAt: new Date(saved_at),
+    keepUntil: new Date(keep_until),
   }));
 }

@@ -1,3 +1,4 @@
+import { instantSql } from '../db/instant.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
 import { readEntries, type VaultEntry } from './entry.ts';
@@ -60,6 +61,21 @@ export async function readAllEntries(session: Session, ids: readonly string[]): 
   return entries;
 }
 
+/** Those of which the vault has nothing any more: they were removed, or somebody has dropped the relation by hand. */
+export async function findGone(session: Session, entries: readonly VaultEntry[]): Promise<VaultEntry[]> {
+  const relations = entries.flatMap(({ relation }) => relation ?? []);
+  const { rows } = await session.query<{ relation: string }>(
+    `select r.relation from pg_catalog.unnest($1::pg_catalog.text[]) r(relation)
+      where not exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = '${vaultSchema}' and c.relname::pg_catalog.text = r.relation)`,
+    [relations],
+  );
+  const dropped = new Set(rows.map(({ relation }) => relation));
+  return entries.filter(
+    ({ state, relation }) => state === 'removed' || (relation !== null && dropped.has(relation)),
+  );
+}
+
 export interface Conflict {
   readonly reason: string;
   readonly detail: string;
@@ -70,11 +86,11 @@ export interface Conflict {
 
 /** What of an entry could not be put back, and why. */
 export async function listConflicts(session: Session, id: string, limit = 100): Promise<Conflict[]> {
-  const { rows } = await session.query<Conflict>(
-    `select reason, detail, kept, found_at as "foundAt" from ${vaultSchema}.conflict where entry::text = $1 order by id limit $2`,
+  const { rows } = await session.query<Omit<Conflict, 'foundAt'> & { foundAt: string }>(
+    `select reason, detail, kept, ${instantSql('found_at')} as "foundAt" from ${vaultSchema}.conflict where entry::text = $1 order by id limit $2`,
     [id, limit],
   );
-  return rows;
+  return rows.map(({ foundAt, ...conflict }) => ({ ...conflict, foundAt: new Date(foundAt) }));
 }
 
 /** How many conflicts stand in the list of each entry that has any. */

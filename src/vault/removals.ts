@@ -23,7 +23,8 @@ export type Removal =
   /** `TRUNCATE`, and a DELETE of everything: the tables are copied. */
   | {
       readonly kind: 'rows';
-      readonly tables: readonly WrittenName[];
+      /** With `only`, without child tables. */
+      readonly tables: readonly (WrittenName & { readonly only?: boolean })[];
       readonly cascade: boolean;
       readonly restartsSequences: boolean;
     }
@@ -81,6 +82,8 @@ export interface VaultContext {
   readonly limitBytes: number | null;
   /** Of the statements before this one, in their order: what is kept is kept by the names from before the migration. */
   readonly namings?: readonly Naming[];
+  /** Whether code does what no rollback takes back: such is not tried before it is carried out. */
+  readonly actsOutside?: (code: string) => boolean;
 }
 
 export interface Saved {
@@ -88,6 +91,8 @@ export interface Saved {
   readonly entries: readonly string[];
   /** Whether the statement has been carried out by this, so that it must not be run. */
   readonly replaces: boolean;
+  /** Oids of the tables of which all is kept that the statement writes; of partitions that of the table at the top will do. */
+  readonly keeps: ReadonlySet<number>;
   /** After the statement, in the same transaction. */
   after(): Promise<void>;
   /** As the last of the transaction, before COMMIT; the transaction's deferred constraints are checked by it. */

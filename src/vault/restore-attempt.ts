@@ -1,9 +1,18 @@
 import type { Session } from '../db/session.ts';
 import { inVault, type VaultEntry } from './entry.ts';
 import { type Conflict, listConflicts } from './list.ts';
-import { leaveInserts, type Net, readNet, removedRows, undoInserts, undoUpdates } from './restore-changes.ts';
-import { sourceOfChanges, undoOneByOne } from './restore-one-by-one.ts';
-import { insertRows, isIn, leaveOrphans, type RowSource } from './restore-rows.ts';
+import {
+  leaveInserts,
+  lockNet,
+  type Net,
+  readNet,
+  removedRows,
+  undoInserts,
+  undoUpdates,
+} from './restore-changes.ts';
+import { oldRows, sourceOfChanges, undoOneByOne } from './restore-one-by-one.ts';
+import { leaveOrphans } from './restore-parents.ts';
+import { insertRows, isIn, type RowSource } from './restore-rows.ts';
 import { restoreSequence } from './restore-sequence.ts';
 import { type Filling, restoreValues } from './restore-values.ts';
 import { vaultSchema } from './schema.ts';
@@ -16,7 +25,7 @@ import {
   readForeignKeys,
   type TableName,
 } from './target.ts';
-import type { Reason, Source, Unfit, Work } from './work.ts';
+import { placeName, type Reason, type Source, type Unfit, type Work } from './work.ts';
 
 export interface RestoreOutcome {
   readonly id: string;
@@ -32,25 +41,29 @@ export interface RestoreOutcome {
   readonly examples: readonly Conflict[];
 }
 
-interface Columns {
-  readonly fresh?: ReadonlySet<string>;
-  readonly emptied?: ReadonlyMap<string, string>;
+interface Options {
+  readonly made?: ReadonlyMap<string, 'added' | 'emptied'>;
+  readonly copies?: ReadonlyMap<string, VaultEntry>;
+  /** Whether rows may point only to what is sure to come back. */
+  readonly sureOnly?: boolean;
 }
 
 /** One attempt to put entries back: statement after statement, the last one first. */
 export class RestoreAttempt {
   readonly #session: Session;
   readonly #work: Work;
-  readonly #options: Columns;
+  readonly #options: Options;
   readonly #targets = new Map<string, Table>();
   readonly #nets = new Map<string, Net>();
   /** Tables to which rows that are put back may point. */
   readonly #parents = new Set<number>();
+  /** Rows that are still to be put back. */
+  #awaited: readonly RowSource[] = [];
   readonly unfit: Unfit[] = [];
   readonly #counts = new Map<string, Partial<Record<Reason, number>>>();
   #finish: () => Promise<void> = async () => {};
 
-  constructor(session: Session, work: Work, options: Columns) {
+  constructor(session: Session, work: Work, options: Options) {
     this.#session = session;
     this.#work = work;
     this.#options = options;
@@ -72,10 +85,21 @@ export class RestoreAttempt {
       const net = await readNet(session, entry, this.#target(entry));
       if (net !== null) this.#nets.set(entry.id, net);
     }
+    for (const net of [...this.#nets.values()].toSorted((a, b) => a.target.oid - b.target.oid))
+      await lockNet(session, net);
     const sources = entries.map((entry) => this.#rows(entry)).filter((source) => source !== null);
-    await leaveOrphans(session, sources, this.#work);
+    const hoped = this.#options.sureOnly === true ? [] : this.#hoped(entries);
+    await leaveOrphans(session, sources, hoped, this.#work);
+    this.#awaited = [...sources, ...hoped];
     for (const { target } of sources)
       for (const { parent } of await readForeignKeys(session, target.oid, 'of')) this.#parents.add(parent);
+  }
+
+  /** Rows that are undone one by one: only doing it tells whether they come back. */
+  #hoped(entries: readonly VaultEntry[]): RowSource[] {
+    return entries
+      .filter((entry) => this.#isOneByOne(entry))
+      .map((entry) => oldRows(entry, this.#target(entry)));
   }
 
   async finish(): Promise<void> {
@@ -83,7 +107,10 @@ export class RestoreAttempt {
     for (const { relation } of this.#nets.values()) await this.#session.query(`drop table ${relation}`);
   }
 
-  /** Rows first that others may point to, then values, then what is to go. */
+  /**
+   * Rows first that others may point to, then values, then what is to go. What is undone row by row cannot be tried
+   * again: by then nothing else of the statement points to what it takes out.
+   */
   async group(entries: readonly VaultEntry[]): Promise<RestoreOutcome[]> {
     const restored = new Map<string, number>();
     const add = (id: string, count: number): void => void restored.set(id, (restored.get(id) ?? 0) + count);
@@ -95,21 +122,29 @@ export class RestoreAttempt {
       if ([...this.#parents].some((table) => isIn(rows.target, table)))
         this.unfit.push(...(await work.unfit(rows)));
       await this.#conclude(entry, rows);
-    }
-    for (const entry of entries) {
-      const undone = await this.#values(entry);
-      if (undone === null) continue;
-      add(entry.id, undone.restored);
-      await this.#conclude(entry, undone.source);
+      this.#awaited = this.#awaited.filter((source) => source.entry !== entry.id);
     }
     const nets = entries.flatMap(({ id }) => this.#nets.get(id) ?? []);
-    for (let taken = 1; taken > 0; ) {
-      taken = 0;
-      for (const net of nets) {
-        const count = await undoInserts(this.#session, net, work);
-        add(net.entry.id, count);
-        taken += count;
+    const takeOut = async (): Promise<void> => {
+      for (let taken = 1; taken > 0; ) {
+        taken = 0;
+        for (const net of nets) {
+          const count = await undoInserts(this.#session, net, work);
+          add(net.entry.id, count);
+          taken += count;
+        }
       }
+    };
+    const [oneByOne, atOnce] = partition(entries, (entry) => this.#isOneByOne(entry));
+    for (const some of [atOnce, oneByOne]) {
+      for (const entry of some) {
+        const undone = await this.#values(entry);
+        if (undone === null) continue;
+        add(entry.id, undone.restored);
+        await this.#conclude(entry, undone.source);
+        this.#awaited = this.#awaited.filter((source) => source.entry !== entry.id);
+      }
+      await takeOut();
     }
     for (const net of nets) await this.#conclude(net.entry, await leaveInserts(net, work));
     const outcomes: RestoreOutcome[] = [];
@@ -120,9 +155,13 @@ export class RestoreAttempt {
     return outcomes;
   }
 
+  #isOneByOne({ id, kind }: VaultEntry): boolean {
+    return kind === 'changes' && this.#targets.has(id) && !this.#nets.has(id);
+  }
+
   #fillingOf({ id }: VaultEntry): Filling {
-    const relation = this.#options.emptied?.get(id);
-    return relation === undefined ? (this.#options.fresh?.has(id) === true ? 'fresh' : 'used') : { relation };
+    const { made, copies } = this.#options;
+    return { columns: made?.get(id) ?? 'used', copy: copies?.get(id) ?? null };
   }
 
   #target(entry: VaultEntry): Table {
@@ -136,11 +175,13 @@ export class RestoreAttempt {
     if (net !== undefined) return removedRows(net);
     if ((entry.kind !== 'table' && entry.kind !== 'rows') || entry.relation === null) return null;
     const columns = (entry.facts.columns ?? []).map(({ name }) => name);
+    const at = placeName(columns);
     return {
       entry: entry.id,
+      at,
       target: this.#target(entry),
       columns: columns.filter((name) => !this.#isVirtual(entry, name)),
-      sql: `(select v.ctid as " at", v.* from ${inVault(entry.relation)} v)`,
+      sql: `(select v.ctid as ${at}, v.* from ${inVault(entry.relation)} v)`,
     };
   }
 
@@ -150,7 +191,14 @@ export class RestoreAttempt {
 
   async #values(entry: VaultEntry): Promise<{ source: Source; restored: number } | null> {
     if (entry.kind === 'column' || entry.kind === 'values' || entry.kind === 'label')
-      return restoreValues(this.#session, entry, this.#target(entry), this.#fillingOf(entry), this.#work);
+      return restoreValues(
+        this.#session,
+        entry,
+        this.#target(entry),
+        this.#fillingOf(entry),
+        this.#awaited,
+        this.#work,
+      );
     if (entry.kind !== 'changes') return null;
     if (!this.#targets.has(entry.id)) {
       const source = sourceOfChanges(entry);
@@ -160,7 +208,7 @@ export class RestoreAttempt {
     const net = this.#nets.get(entry.id);
     return net === undefined
       ? undoOneByOne(this.#session, entry, this.#target(entry), this.#work)
-      : undoUpdates(this.#session, net, this.#work);
+      : undoUpdates(this.#session, net, this.#awaited, this.#work);
   }
 
   async #conclude(entry: VaultEntry, source: Source): Promise<void> {
@@ -185,4 +233,8 @@ export class RestoreAttempt {
     const examples = some ? await listConflicts(this.#session, id, 20) : [];
     return { id, kind, schema, table, restored, present, conflicts, examples };
   }
+}
+
+function partition<T>(all: readonly T[], fits: (one: T) => boolean): [fitting: T[], others: T[]] {
+  return [all.filter(fits), all.filter((one) => !fits(one))];
 }

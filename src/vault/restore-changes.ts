@@ -2,10 +2,12 @@ import { v4 as newId } from 'uuid';
 import { quoteIdentifier, quoteLiteral } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { inVault, type VaultEntry } from './entry.ts';
-import { type RowSource, typed } from './restore-rows.ts';
-import { asTexts, type Table } from './table.ts';
+import { lockRows } from './restore-locks.ts';
+import { leaveOrphanValues } from './restore-parents.ts';
+import { equals, type RowSource, typed } from './restore-rows.ts';
+import { asTexts, type Column, type Table } from './table.ts';
 import { onlyOf, readForeignKeys } from './target.ts';
-import type { Source, Work } from './work.ts';
+import { placeName, type Source, type Work } from './work.ts';
 
 /** What one statement did to a table in the end, by row: `old` is null for a row that it added, `new` for one that it removed. */
 export interface Net {
@@ -46,18 +48,21 @@ export async function readNet(session: Session, entry: VaultEntry, target: Table
 /** Rows that the statement removed. */
 export function removedRows({ entry, target, relation, shared }: Net): RowSource {
   const columns = shared.map((name) => `n.old ->> ${quoteLiteral(name)} as ${quoteIdentifier(name)}`);
+  const at = placeName(shared);
   return {
     entry: entry.id,
     target,
+    at,
     columns: shared,
-    sql: `(select ${['n.ctid as " at"', ...columns].join()} from ${relation} n where n.new is null)`,
+    sql: `(select ${[`n.ctid as ${at}`, ...columns].join()} from ${relation} n where n.new is null)`,
   };
 }
 
 const plain = ({ entry, relation }: Net, condition: string): Source => ({
   entry: entry.id,
   columns: ['old', 'new'],
-  sql: `(select n.ctid as " at", n.old, n.new from ${relation} n where ${condition})`,
+  at: 'at',
+  sql: `(select n.ctid as at, n.old, n.new from ${relation} n where ${condition})`,
 });
 
 const matchOf = ({ target, key }: Net): string =>
@@ -65,14 +70,24 @@ const matchOf = ({ target, key }: Net): string =>
     .map((name) => {
       const column = target.columns.find((other) => other.name === name);
       const kept = `s.new ->> ${quoteLiteral(name)}`;
-      return column === undefined ? 'false' : `t.${quoteIdentifier(name)} = ${typed(column, kept)}`;
+      return column === undefined ? 'false' : equals(column, 't', kept);
     })
     .join(' and ');
+
+/** Locks the rows that are to be given their old values, and those that are to go. */
+export async function lockNet(session: Session, net: Net): Promise<void> {
+  for (const going of [false, true]) {
+    const condition = `n.new is not null and n.old is ${going ? 'null' : 'not null'}`;
+    const from = `${onlyOf(net.target)} t, ${plain(net, condition).sql} s`;
+    await lockRows(session, net.target, { from, on: matchOf(net), going });
+  }
+}
 
 /** Gives changed rows their old values, column by column, where they have the statement's values still. */
 export async function undoUpdates(
   session: Session,
   net: Net,
+  parents: readonly RowSource[],
   work: Work,
 ): Promise<{ source: Source; restored: number }> {
   const source = plain(net, 'n.old is not null and n.new is not null');
@@ -101,10 +116,19 @@ export async function undoUpdates(
   await work.leave(source, 'present', '', found(each('old')));
   await work.leave(source, 'changedSince', 'the row was changed since', `not ${found(each('new'))}`);
   if (columns.length === 0) return { source, restored: 0 };
-  const sets = columns.map((column) => {
-    const name = quoteIdentifier(column.name);
-    return `${name} = case when ${differs(column.name)} then ${typed(column, `s.old ->> ${quoteLiteral(column.name)}`)} else t.${name} end`;
-  });
+  const oldOf = (column: Column): string =>
+    `case when ${differs(column.name)} then ${typed(column, `s.old ->> ${quoteLiteral(column.name)}`)} else t.${quoteIdentifier(column.name)} end`;
+  const pointing = {
+    source,
+    target: net.target,
+    match: { from, on: matchOf(net) },
+    put(name: string): string | null {
+      const column = columns.find((other) => other.name === name);
+      return column === undefined ? null : oldOf(column);
+    },
+  };
+  await leaveOrphanValues(session, pointing, parents, work);
+  const sets = columns.map((column) => `${quoteIdentifier(column.name)} = ${oldOf(column)}`);
   const restored = await work.forAll(
     source,
     (condition) =>
@@ -123,18 +147,30 @@ const differs = (name: string): string =>
  */
 export async function undoInserts(session: Session, net: Net, work: Work): Promise<number> {
   const source = plain(net, 'n.old is null');
-  const free: string[] = [];
-  for (const key of await readForeignKeys(session, net.target.oid, 'to')) {
-    const pairs = key.columns.map(
-      (name, index) => `r.${quoteIdentifier(name)} = t.${quoteIdentifier(key.parentColumns[index] ?? '')}`,
-    );
-    const itself = key.table === net.target.oid ? ' and (r.tableoid, r.ctid) <> (t.tableoid, t.ctid)' : '';
-    free.push(`not exists (select from ${key.tableSql} r where ${pairs.join(' and ')}${itself})`);
-  }
+  const free = await unreferenced(session, net.target);
   const { rowCount } = await session.query(
-    `delete from ${onlyOf(net.target)} t using ${source.sql} s where ${[matchOf(net), isNew(net), work.isOpen(source), ...free].join(' and ')}`,
+    `delete from ${onlyOf(net.target)} t using ${source.sql} s where ${[matchOf(net), isNew(net), work.isOpen(source), free].join(' and ')}`,
   );
   return rowCount;
+}
+
+/** On `t`: no other row points to it. */
+export async function unreferenced(session: Session, target: Table): Promise<string> {
+  const free: string[] = ['true'];
+  for (const key of await readForeignKeys(session, target.oid, 'to')) {
+    // Periods that overlap may still be covered by others: that is for PostgreSQL to see.
+    const pairs = key.columns.map((name, index) => {
+      const [own, parent] = [
+        `r.${quoteIdentifier(name)}`,
+        `t.${quoteIdentifier(key.parentColumns[index] ?? '')}`,
+      ];
+      const isPeriod = key.hasPeriod && index === key.columns.length - 1;
+      return isPeriod ? `${own} && ${parent}` : `${parent} operator(${key.operators[index]}) ${own}`;
+    });
+    const itself = key.table === target.oid ? ' and (r.tableoid, r.ctid) <> (t.tableoid, t.ctid)' : '';
+    free.push(`not exists (select from ${key.tableSql} r where ${pairs.join(' and ')}${itself})`);
+  }
+  return free.join(' and ');
 }
 
 const isNew = ({ shared }: Net): string => `s.new @> ${asTexts(shared, 't')}`;

@@ -3,10 +3,11 @@ import { quoteIdentifier, quoteLiteral } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { inSavepoint } from './as-vault.ts';
 import { inVault, type VaultEntry } from './entry.ts';
-import { typed } from './restore-rows.ts';
-import { asTexts, type Table } from './table.ts';
+import { unreferenced } from './restore-changes.ts';
+import { type RowSource, typed } from './restore-rows.ts';
+import { asTexts, type Column, type Table } from './table.ts';
 import { onlyOf } from './target.ts';
-import type { Reason, Source, Work } from './work.ts';
+import { placeName, type Reason, type Source, type Work } from './work.ts';
 
 type Row = Readonly<Record<string, string | null>>;
 interface Change {
@@ -30,6 +31,7 @@ export async function undoOneByOne(
 ): Promise<{ source: Source; restored: number }> {
   const relation = inVault(entry.relation ?? '');
   const source = sourceOfChanges(entry);
+  const free = await unreferenced(session, target);
   let restored = 0;
   for (let before = '9223372036854775807'; ; ) {
     const { rows } = await session.query<Change>(
@@ -38,7 +40,7 @@ export async function undoOneByOne(
       [before],
     );
     for (const change of rows) {
-      const failure = await undoOne(session, change, target);
+      const failure = await undoOne(session, change, target, free);
       if (failure === null) restored += 1;
       else await work.leave(source, failure.reason, failure.detail, `s.number = ${change.number}`);
     }
@@ -52,45 +54,85 @@ export async function undoOneByOne(
 export const sourceOfChanges = ({ id, relation }: VaultEntry): Source => ({
   entry: id,
   columns: ['op', 'old', 'new'],
-  sql: `(select c.ctid as " at", c.* from ${inVault(relation ?? '')} c)`,
+  at: 'at',
+  sql: `(select c.ctid as at, c.* from ${inVault(relation ?? '')} c)`,
 });
+
+/** The rows that there will be again, if each is found as the change left it. */
+export function oldRows(entry: VaultEntry, target: Table): RowSource {
+  const columns = (entry.facts.columns ?? []).filter(({ generated }) => !generated).map(({ name }) => name);
+  const values = columns.map((name) => `c.old ->> ${quoteLiteral(name)} as ${quoteIdentifier(name)}`);
+  const at = placeName(columns);
+  return {
+    entry: entry.id,
+    target,
+    at,
+    columns,
+    sql: `(select ${[`c.ctid as ${at}`, ...values].join()} from ${inVault(entry.relation ?? '')} c where c.old is not null)`,
+  };
+}
 
 async function undoOne(
   session: Session,
   change: Change,
   target: Table,
-): Promise<{ reason: Reason; detail: string } | null> {
-  const sql = sqlOf(change, target);
+  free: string,
+): Promise<Failure | null> {
   try {
-    const done = await inSavepoint(session, async () => (await session.query(sql)).rowCount);
-    return done > 0 ? null : { reason: 'changedSince', detail: 'no row is as the migration left it' };
+    return await inSavepoint(session, async () => {
+      if (change.new === null) {
+        await session.query(insertSql(change.old ?? {}, target));
+        return null;
+      }
+      const place = await findLeft(session, change.new, target);
+      if (place === null)
+        return { reason: 'changedSince', detail: 'no row is as the migration left it' } as const;
+      const sql =
+        change.old === null
+          ? `delete from ${onlyOf(target)} t where ${place} and ${free}`
+          : updateSql(change.old, change.new, target, place);
+      if (sql === null || (await session.query(sql)).rowCount > 0) return null;
+      return { reason: 'referencedSince', detail: 'other rows point to the row' } as const;
+    });
   } catch (error) {
     if (!/^(22|23)/.test(sqlstateOf(error) ?? '')) throw error;
     return { reason: 'refused', detail: error instanceof Error ? error.message : String(error) };
   }
 }
 
-function sqlOf(change: Change, target: Table): string {
-  const old = change.old ?? {};
-  const columns = target.columns.filter(
-    ({ name, generated }) => generated === '' && name in (change.old ?? change.new ?? {}),
+interface Failure {
+  readonly reason: Reason;
+  readonly detail: string;
+}
+
+const writable = (target: Table, row: Row): Column[] =>
+  target.columns.filter(({ name, generated }) => generated === '' && name in row);
+
+const literalOf = (row: Row, column: Column): string => {
+  const text = row[column.name] ?? null;
+  return text === null ? 'null' : typed(column, quoteLiteral(text));
+};
+
+/** Locks one row that is as the change left it; the condition by which it is found again, null for none. */
+async function findLeft(session: Session, left: Row, target: Table): Promise<string | null> {
+  const names = writable(target, left).map(({ name }) => name);
+  const { rows } = await session.query<{ part: string; place: string }>(
+    `select t.tableoid::text as part, t.ctid::text as place from ${onlyOf(target)} t
+      where ${quoteLiteral(JSON.stringify(left))}::jsonb @> ${asTexts(names, 't')} limit 1 for update`,
   );
-  const value = (name: string): string => {
-    const text = old[name] ?? null;
-    const column = columns.find((other) => other.name === name);
-    return text === null || column === undefined ? 'null' : typed(column, quoteLiteral(text));
-  };
-  if (change.new === null)
-    return `insert into ${target.sql} (${columns.map(({ name }) => quoteIdentifier(name)).join()}) overriding system value values (${columns.map(({ name }) => value(name)).join()})`;
-  const one = `(tableoid, ctid) = (select t.tableoid, t.ctid from ${onlyOf(target)} t
-     where ${quoteLiteral(JSON.stringify(change.new))}::jsonb @> ${asTexts(
-       columns.map(({ name }) => name),
-       't',
-     )} limit 1)`;
-  if (change.old === null) return `delete from ${onlyOf(target)} where ${one}`;
-  const news = change.new;
-  const sets = columns
-    .filter(({ name }) => old[name] !== news[name])
-    .map(({ name }) => `${quoteIdentifier(name)} = ${value(name)}`);
-  return sets.length === 0 ? 'select 1' : `update ${onlyOf(target)} set ${sets.join()} where ${one}`;
+  const [row] = rows;
+  return row === undefined ? null : `t.tableoid = ${row.part} and t.ctid = '${row.place}'`;
+}
+
+function insertSql(old: Row, target: Table): string {
+  const columns = writable(target, old);
+  return `insert into ${target.sql} (${columns.map(({ name }) => quoteIdentifier(name)).join()}) overriding system value values (${columns.map((column) => literalOf(old, column)).join()})`;
+}
+
+/** Null where nothing is to be done. */
+function updateSql(old: Row, left: Row, target: Table, place: string): string | null {
+  const sets = writable(target, old)
+    .filter(({ name }) => old[name] !== left[name])
+    .map((column) => `${quoteIdentifier(column.name)} = ${literalOf(old, column)}`);
+  return sets.length === 0 ? null : `update ${onlyOf(target)} t set ${sets.join()} where ${place}`;
 }

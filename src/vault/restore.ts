@@ -1,8 +1,9 @@
+import { sqlstateOf } from '../db/errors.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
 import { asVault, inSavepoint } from './as-vault.ts';
 import type { VaultEntry } from './entry.ts';
-import { readEntry } from './list.ts';
+import { findGone, readEntry } from './list.ts';
 import { RestoreAttempt, type RestoreOutcome } from './restore-attempt.ts';
 import { vaultSchema } from './schema.ts';
 import type { TableName } from './target.ts';
@@ -13,10 +14,10 @@ export type { RestoreOutcome } from './restore-attempt.ts';
 export interface RestoreOptions {
   /** Where to put an entry's data, if not into the table of its name. */
   readonly into?: ReadonlyMap<string, TableName>;
-  /** Entries whose columns were made in this transaction: nobody can have written to them. */
-  readonly fresh?: ReadonlySet<string>;
-  /** Of entries whose columns were emptied in this transaction: the relation that keeps what stood in them then. */
-  readonly emptied?: ReadonlyMap<string, string>;
+  /** Entries whose columns were added in this transaction, so that nobody can have written to them, or emptied in it. */
+  readonly made?: ReadonlyMap<string, 'added' | 'emptied'>;
+  /** Of entries whose columns were given another type in this transaction: the entry that keeps what stood in them then. */
+  readonly copies?: ReadonlyMap<string, VaultEntry>;
 }
 
 /**
@@ -30,23 +31,31 @@ export async function restoreEntries(
   ids: readonly string[],
   options: RestoreOptions = {},
 ): Promise<RestoreOutcome[]> {
-  const entries: VaultEntry[] = [];
-  for (const id of new Set(ids)) entries.push(refuseRemoved(await readEntry(session, id)));
-  entries.sort((a, b) => b.number - a.number);
+  // A migration that works in another role's name has no right to look into the vault.
   return asVault(session, async () => {
+    const entries: VaultEntry[] = [];
+    for (const id of new Set(ids)) entries.push(await readEntry(session, id));
+    refuseGone(await findGone(session, entries));
+    entries.sort((a, b) => b.number - a.number);
     await session.query(`delete from ${vaultSchema}.conflict where entry = any($1::uuid[])`, [
       entries.map(({ id }) => id),
     ]);
     // Of a row that turns out not to fit, the rows that point to it must stay out, too: then it is begun anew without it.
-    for (let unfit: readonly Unfit[] = []; ; ) {
+    for (let [unfit, tries]: [readonly Unfit[], number] = [[], 1]; ; ) {
       const known = unfit;
-      const attempt = await inSavepoint(
-        session,
-        () => tryRestore(session, entries, options, known),
-        (made) => made.outcomes !== null,
-      );
-      if (attempt.outcomes !== null) return attempt.outcomes;
-      unfit = attempt.unfit;
+      try {
+        const attempt = await inSavepoint(
+          session,
+          () => tryRestore(session, entries, { ...options, sureOnly: tries > 1 }, known),
+          (made) => made.outcomes !== null,
+        );
+        if (attempt.outcomes !== null) return attempt.outcomes;
+        unfit = attempt.unfit;
+      } catch (error) {
+        // A row to which something points was deleted after it was looked for, or did not come back.
+        if (sqlstateOf(error) !== '23503' || tries >= 3) throw error;
+        tries += 1;
+      }
     }
   });
 }
@@ -59,7 +68,7 @@ interface Attempt {
 async function tryRestore(
   session: Session,
   entries: readonly VaultEntry[],
-  options: RestoreOptions,
+  options: RestoreOptions & { readonly sureOnly: boolean },
   known: readonly Unfit[],
 ): Promise<Attempt> {
   const work = await Work.open(session);
@@ -85,12 +94,13 @@ export async function restoreEntry(
   return outcome;
 }
 
-function refuseRemoved(entry: VaultEntry): VaultEntry {
-  if (entry.state !== 'removed') return entry;
+function refuseGone([entry]: readonly VaultEntry[]): void {
+  if (entry === undefined) return;
+  const { id, state, schema, table, savedAt } = entry;
   throw new AppError(
     'VAULT_ENTRY_REMOVED',
-    `What entry ${entry.id} kept of ${entry.schema}.${entry.table} was removed from the vault. Nothing changed.`,
-    { id: entry.id },
+    `What entry ${id} kept of ${schema}.${table} ${state === 'removed' ? 'was removed from the vault' : 'is gone: somebody has dropped its relation by hand'}, so that it cannot be put back. Nothing changed. A backup from before ${savedAt.toISOString()} has the data.`,
+    { id },
   );
 }
 

@@ -4,7 +4,7 @@ import { type EntryFacts, inVault, type NewEntry, nameEntry, record } from './en
 import { keyBy, type Origin, originIn } from './origins.ts';
 import type { VaultContext } from './removals.ts';
 import { readingAll } from './save-table.ts';
-import { type Column, keptValue, readOwnedSequences, type Table } from './table.ts';
+import { asText, type Column, keptValue, readOwnedSequences, type Table } from './table.ts';
 
 /** Keeps the values of columns that go, with their rows' key. The table must be locked against writes. */
 export async function saveColumns(
@@ -89,8 +89,8 @@ function withKey(table: Table, key: readonly string[], columns: readonly Column[
 }
 
 function withoutKey(rest: readonly Column[], columns: readonly Column[], from: string): string {
-  const texts = rest.map(({ name }) => `${quoteIdentifier(name)}::text`).join();
-  const values = columns.map(({ name }, index) => `${quoteIdentifier(name)}::text as value_${index + 1}`);
+  const texts = rest.map(({ name }) => asText(name)).join();
+  const values = columns.map(({ name }, index) => `${asText(name)} as value_${index + 1}`);
   return `select array[${texts}]::text[] as rest, ${values.join()}, count(*) as n ${from} group by ${[1, ...columns.map((_, index) => index + 2)].join()}`;
 }
 

@@ -22,24 +22,29 @@ export async function saveRows(
 
 const holdsRows = ({ kind, temporary }: Table): boolean => (kind === 'r' || kind === 'p') && !temporary;
 
-/** What a TRUNCATE of these empties: partitions are copied with the table at the top, child tables one by one. */
+/**
+ * What a TRUNCATE of these empties: partitions are copied with the table at the top, child tables one by one. CASCADE does
+ * not reach the child tables of the tables that it reaches. With `only`, of no table the child tables.
+ */
 export async function truncated(
   session: Session,
   oids: readonly number[],
   cascade: boolean,
+  only: readonly number[] = [],
 ): Promise<number[]> {
   const { rows } = await session.query<{ oid: number }>(
-    `with recursive emptied(oid) as (
+    `with recursive named(oid) as (
        select unnest($1::oid[])
        union
-       select n.oid from emptied e cross join lateral (
-         select h.inhrelid as oid from pg_inherits h where h.inhparent = e.oid
-         union all
-         select k.conrelid from pg_constraint k where $2 and k.contype = 'f' and k.confrelid = e.oid) n)
+       select h.inhrelid from named n join pg_inherits h on h.inhparent = n.oid where n.oid <> all($3::oid[])),
+     emptied(oid) as (
+       select oid from named
+       union
+       select k.conrelid from emptied e join pg_constraint k on k.confrelid = e.oid where $2 and k.contype = 'f')
      select c.oid from emptied e join pg_class c on c.oid = e.oid
       where not (c.relispartition and exists (select from pg_partition_ancestors(c.oid) a where a.relid <> c.oid and a.relid in (select oid from emptied)))
       order by c.oid`,
-    [oids, cascade],
+    [oids, cascade, only],
   );
   return rows.map(({ oid }) => oid);
 }

@@ -1,12 +1,10 @@
-import { sqlstateOf } from '../db/errors.ts';
 import { qualify, quoteIdentifier } from '../db/quote.ts';
 import type { Session } from '../db/session.ts';
 import { AppError } from '../errors.ts';
 import { asVault } from './as-vault.ts';
-import { Capture } from './capture.ts';
 import type { NewEntry } from './entry.ts';
-import { reachOf, resolveFunctions } from './reach.ts';
 import type { Removal, Saved, VaultContext, WrittenName } from './removals.ts';
+import { refuseForeign, saveChanges, saveOpaque } from './save-changes.ts';
 import { saveColumns } from './save-column.ts';
 import { refuseOldSnapshot, saveDrop } from './save-drop.ts';
 import { saveRows, truncated } from './save-rows.ts';
@@ -25,8 +23,8 @@ export async function save(session: Session, removal: Removal, context: VaultCon
   switch (removal.kind) {
     case 'dropTables':
     case 'drop': {
-      const { entries, moved } = await saveDrop(session, removal.sql, 'move', context);
-      return saved(entries, removal.kind === 'dropTables' && moved);
+      const { entries, moved, touched } = await saveDrop(session, removal.sql, 'move', context);
+      return { ...saved(entries, touched), replaces: removal.kind === 'dropTables' && moved };
     }
     case 'dropColumns':
       return saved(await dropColumns(session, removal.table, removal.columns, context));
@@ -34,25 +32,23 @@ export async function save(session: Session, removal: Removal, context: VaultCon
       return values(session, removal, context);
     case 'rows': {
       await refuseOldSnapshot(session);
-      const oids = await resolveAll(session, removal.tables);
-      return saved(
-        await asVault(session, async () =>
-          saveRows(session, await truncated(session, oids, removal.cascade), context),
-        ),
-      );
+      const named = await resolveAll(session, removal.tables);
+      const alone = removal.tables.filter((table) => table.only === true);
+      const only = await resolveAll(session, alone);
+      await refuseForeign(session, named);
+      return asVault(session, async () => {
+        const oids = await truncated(session, named, removal.cascade, only);
+        return saved(await saveRows(session, oids, context), oids);
+      });
     }
     case 'sequence': {
       const oid = await resolveSequence(session, removal);
       return saved(oid === null ? [] : [await asVault(session, () => saveSequence(session, oid, context))]);
     }
-    case 'changes': {
-      const oids = await resolveAll(session, removal.tables);
-      if (removal.unlessPlain === true && (await arePlain(session, oids))) return saved([]);
-      const functions = await resolveFunctions(session, removal.functions ?? []);
-      return changes(session, await reached(session, oids, functions), context);
-    }
+    case 'changes':
+      return saveChanges(session, removal, context);
     case 'opaque':
-      return opaque(session, removal, context);
+      return saveOpaque(session, removal, context);
     case 'attributes':
       await refuseAttributes(session, removal.type);
       return saved([]);
@@ -65,9 +61,10 @@ export async function save(session: Session, removal: Removal, context: VaultCon
 }
 
 const nothing = async (): Promise<void> => {};
-const saved = (entries: readonly string[], replaces = false): Saved => ({
+const saved = (entries: readonly string[], keeps: Iterable<number> = []): Saved => ({
   entries,
-  replaces,
+  replaces: false,
+  keeps: new Set(keeps),
   after: nothing,
   atEnd: nothing,
 });
@@ -165,85 +162,6 @@ async function values(
         for (const { oid, entry } of copies) await recordMigrated(session, oid, entry, context);
       }),
   };
-}
-
-/** Tables that a change of these can reach. */
-async function reached(
-  session: Session,
-  oids: readonly number[],
-  functions: readonly number[],
-): Promise<readonly number[]> {
-  const { tables, hidden } = await asVault(session, () => reachOf(session, oids, functions));
-  if (hidden.length === 0) return tables;
-  throw new AppError(
-    'VAULT_CANNOT_KEEP',
-    `The statement runs functions that write where their text does not show it: ${hidden.join(', ')}. The transaction was rolled back. Switch their triggers off for the migration, or allow that their writes are not kept.`,
-    { functions: hidden },
-  );
-}
-
-async function changes(session: Session, oids: readonly number[], context: VaultContext): Promise<Saved> {
-  const capture = await asVault(session, async () =>
-    Capture.start(session, await readTables(session, oids), context),
-  );
-  return {
-    get entries() {
-      return capture.entries;
-    },
-    replaces: false,
-    after: () => capture.stop(),
-    atEnd: () => capture.end(),
-  };
-}
-
-/** Text that only its execution reads: what it drops, empties or writes anew is copied, the rest is watched. */
-async function opaque(
-  session: Session,
-  { sql, tables, functions = [] }: Extract<Removal, { kind: 'opaque' }>,
-  context: VaultContext,
-): Promise<Saved> {
-  try {
-    const dropped = await saveDrop(session, sql, 'copy', context);
-    const shown = await resolveAll(session, tables);
-    const called = await resolveFunctions(session, functions);
-    // Where a text does not show what it writes, trying it has.
-    const reach = await asVault(session, () => reachOf(session, [...shown, ...dropped.written], called));
-    const watched = await changes(
-      session,
-      reach.tables.filter((oid) => !dropped.touched.has(oid)),
-      context,
-    );
-    return {
-      get entries() {
-        return [...dropped.entries, ...watched.entries];
-      },
-      replaces: false,
-      after: () => watched.after(),
-      atEnd: () => watched.atEnd(),
-    };
-  } catch (error) {
-    const sqlstate = sqlstateOf(error);
-    if (sqlstate !== '2D000' && sqlstate !== '25001') throw error;
-    throw new AppError(
-      'VAULT_CANNOT_KEEP',
-      'The statement commits by itself, so that what it removes cannot be saved together with it. Nothing was done. Take COMMIT and ROLLBACK out of its code, or put what it does into plain statements.',
-      {},
-      { cause: error },
-    );
-  }
-}
-
-/** Whether an UPDATE of these changes nothing but the columns that it names. */
-async function arePlain(session: Session, oids: readonly number[]): Promise<boolean> {
-  const { rows } = await session.query<{ plain: boolean }>(
-    `with recursive tree(oid) as (
-       select pg_catalog.unnest($1::pg_catalog.oid[])
-       union select h.inhrelid from tree t join pg_catalog.pg_inherits h on h.inhparent = t.oid)
-     select not exists (select from tree join pg_catalog.pg_trigger g on g.tgrelid = tree.oid where not g.tgisinternal and g.tgenabled <> 'D')
-        and not exists (select from tree join pg_catalog.pg_class c on c.oid = tree.oid where c.relhasrules or c.relkind not in ('r', 'p')) as plain`,
-    [oids],
-  );
-  return rows[0]?.plain === true;
 }
 
 async function resolveSequence(

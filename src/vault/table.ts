@@ -8,6 +8,8 @@ export interface Column {
   readonly type: string;
   /** Without length, precision and the like: a cast to it cuts nothing off. */
   readonly plainType: string;
+  /** For SQL: the operator that tells whether two values are the same, as a key on the column does. */
+  readonly equals: string;
   /** Of pg_catalog: a type that nobody can drop. */
   readonly builtIn: boolean;
   /** What a domain stands on, if that is built in. */
@@ -82,6 +84,11 @@ const tablesSql = `
         where r.oid = pg_partition_root(c.oid)) end as root,
     (select coalesce(json_agg(json_build_object(
         'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'plainType', format('%I.%I', tn.nspname, t.typname),
+        'equals', coalesce((
+          select format('%I.%s', n.nspname, o.oprname) from pg_opclass d join pg_am am on am.oid = d.opcmethod and am.amname = 'btree'
+            join pg_amop e on e.amopfamily = d.opcfamily and e.amopstrategy = 3 and e.amoplefttype = d.opcintype and e.amoprighttype = d.opcintype
+            join pg_operator o on o.oid = e.amopopr join pg_namespace n on n.oid = o.oprnamespace
+           where d.opcdefault and d.opcintype = coalesce(nullif(t.typbasetype, 0), t.oid)), 'pg_catalog.='),
         'builtIn', t.typnamespace = 'pg_catalog'::regnamespace,
         'base', (
           with recursive down(oid, kind, base, modifier, schema) as (
@@ -100,7 +107,7 @@ const tablesSql = `
        from (select i.indisprimary, i.indnkeyatts, i.indexrelid, json_agg(a.attname order by u.n) as columns
                from pg_index i cross join lateral unnest(i.indkey) with ordinality u(attnum, n)
                join pg_attribute a on a.attrelid = i.indrelid and a.attnum = u.attnum
-              where i.indrelid = c.oid and i.indisunique and i.indisvalid and not i.indisexclusion and i.indpred is null
+              where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indpred is null
                 and i.indexprs is null and u.n <= i.indnkeyatts
               group by 1, 2, 3 having bool_and(a.attnotnull)) k) as keys
    from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -118,9 +125,17 @@ export const columnFacts = (table: Table): ColumnFact[] =>
     generated: generated !== '',
   }));
 
-/** A column's value as it is kept: in its own type where that cannot go, else as text. */
-export const keptValue = (column: Column, of = ''): string =>
-  `${of}${quoteIdentifier(column.name)}${column.builtIn ? '' : '::text'}`;
+/** A column's value as it is kept: in its own type and collation where these cannot go, else as text in the database's. */
+export const keptValue = ({ name, builtIn, ownCollation }: Column, of = ''): string => {
+  const value = `${of}${quoteIdentifier(name)}${builtIn ? '' : '::text'}`;
+  return ownCollation ? `(${value} ${plainCollation})` : value;
+};
+
+/** A value as text that is like no other one, and depends on nothing that can be dropped. */
+export const asText = (name: string, of = ''): string =>
+  `(${of}${quoteIdentifier(name)}::text ${plainCollation})`;
+
+const plainCollation = 'collate pg_catalog."default"';
 
 /** Names and values of a row's columns as a JSON object of texts: `jsonb_build_object` takes no more than 50. */
 export const asTexts = (names: readonly string[], of: string, keptAs: readonly string[] = names): string =>

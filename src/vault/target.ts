@@ -1,4 +1,5 @@
 import type { Session } from '../db/session.ts';
+import { isUserTriggerSql } from '../db/user-triggers.ts';
 import { AppError } from '../errors.ts';
 import type { VaultEntry } from './entry.ts';
 import { readTable, resolve, type Table } from './table.ts';
@@ -57,6 +58,7 @@ export async function prepareTargets(
   session: Session,
   tables: readonly Table[],
 ): Promise<() => Promise<void>> {
+  await refuseHidden(session, tables);
   // PostgreSQL changes no table for which checks are still waiting.
   await session.query('set constraints all immediate');
   const { rows } = await session.query<{ before: string | null; check: string | null; after: string | null }>(
@@ -72,6 +74,30 @@ export async function prepareTargets(
   };
 }
 
+/** Tables to which these point, and that point to them. */
+const relatedSql = `select case when k.conrelid = any($1::oid[]) then k.confrelid else k.conrelid end from pg_constraint k
+        where k.contype = 'f' and (k.conrelid = any($1::oid[]) or k.confrelid = any($1::oid[]))`;
+
+/**
+ * Rows that the role does not see can be neither looked for nor compared. What only holds the owner is taken off for the
+ * time of the restore.
+ * @throws AppError `PERMISSION_DENIED`
+ */
+async function refuseHidden(session: Session, tables: readonly Table[]): Promise<void> {
+  const { rows } = await session.query<{ name: string }>(
+    `select c.oid::regclass::text as name from pg_class c
+      where (c.oid = any($1::oid[]) or c.oid in (${relatedSql})) and row_security_active(c.oid) and not pg_has_role(c.relowner, 'usage') order by 1`,
+    [tables.map(({ oid }) => oid)],
+  );
+  if (rows.length === 0) return;
+  const names = rows.map(({ name }) => name);
+  throw new AppError(
+    'PERMISSION_DENIED',
+    `Row level security hides rows of ${names.join(', ')} from the role of ${session.target.display}: what is put back has to be compared with them. Nothing changed. Give the role BYPASSRLS, or make it a member of the owner of these tables.`,
+    { tables: names },
+  );
+}
+
 const state = (column: string): string =>
   `case ${column} when 'R' then 'enable replica' when 'A' then 'enable always' else 'enable' end`;
 
@@ -83,18 +109,25 @@ const preparationsSql = `
     union select k.oid, k.conparentid from keys join pg_constraint k on k.oid = keys.parent)
   select format('alter table only %s disable trigger %I', g.tgrelid::regclass, g.tgname) as before, null as check,
          format('alter table only %s %s trigger %I', g.tgrelid::regclass, ${state('g.tgenabled')}, g.tgname) as after
-    from tree join pg_trigger g on g.tgrelid = tree.oid where not g.tgisinternal and g.tgenabled <> 'D'
+    from tree join pg_trigger g on g.tgrelid = tree.oid where ${isUserTriggerSql('g')} and g.tgenabled <> 'D'
   union all
   select format('alter table only %s disable rule %I', r.ev_class::regclass, r.rulename), null,
          format('alter table only %s %s rule %I', r.ev_class::regclass, ${state('r.ev_enabled')}, r.rulename)
     from tree join pg_rewrite r on r.ev_class = tree.oid where r.ev_enabled <> 'D'
   union all
   select format('alter table only %s no force row level security', c.oid::regclass), null, format('alter table only %s force row level security', c.oid::regclass)
-    from tree join pg_class c on c.oid = tree.oid where c.relforcerowsecurity
+    from pg_class c where c.relforcerowsecurity and row_security_active(c.oid)
+     and (c.oid in (select oid from tree) or c.oid in (${relatedSql}))
   union all
-  select case when not k.condeferrable then format('alter table %s alter constraint %I deferrable', k.conrelid::regclass, k.conname) end, format('%I.%I', n.nspname, k.conname),
-         case when not k.condeferrable then format('alter table %s alter constraint %I not deferrable', k.conrelid::regclass, k.conname) end
+  -- Another table's constraint of the same name would be asked to wait as well, and may not be able to.
+  select nullif(concat_ws('; ', case when x.twin then format('alter table %s rename constraint %I to %I', k.conrelid::regclass, k.conname, x.name) end,
+           case when not k.condeferrable then format('alter table %s alter constraint %I deferrable', k.conrelid::regclass, x.name) end), ''),
+         format('%I.%I', n.nspname, x.name),
+         nullif(concat_ws('; ', case when not k.condeferrable then format('alter table %s alter constraint %I not deferrable', k.conrelid::regclass, x.name) end,
+           case when x.twin then format('alter table %s rename constraint %I to %I', k.conrelid::regclass, x.name, k.conname) end), '')
     from pg_constraint k join pg_namespace n on n.oid = k.connamespace
+    cross join lateral (select t.twin, case when t.twin then left(k.conname, 40) || ' of ' || k.conrelid else k.conname::text end as name
+      from (select exists (select from pg_constraint o where o.connamespace = k.connamespace and o.conname = k.conname and o.oid <> k.oid and o.conparentid = 0 and not o.condeferrable) as twin) t) x
    where k.oid in (select oid from keys) and k.conparentid = 0
      and coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
   union all
@@ -105,9 +138,12 @@ const preparationsSql = `
    where (c.relreplident = 'n' or (c.relreplident = 'd' and not exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary)))
      and exists (select from pg_publication_tables t where (t.schemaname, t.tablename) in
        (select n.nspname, a.relname from tree o join pg_class a on a.oid = o.oid join pg_namespace n on n.oid = a.relnamespace))  union all
-  select format('alter table %s alter column %I set generated by default', a.attrelid::regclass, a.attname), null,
-         format('alter table %s alter column %I set generated always', a.attrelid::regclass, a.attname)
-    from pg_attribute a where a.attrelid = any($1::oid[]) and a.attidentity = 'a' and not a.attisdropped`;
+  -- Since 17 a partition has its identity columns from the table at the top.
+  select distinct format('alter table %s alter column %I set generated by default', x.top::regclass, a.attname), null::text,
+         format('alter table %s alter column %I set generated always', x.top::regclass, a.attname)
+    from pg_attribute a join pg_class c on c.oid = a.attrelid
+    cross join lateral (select case when c.relispartition and current_setting('server_version_num')::int >= 170000 then pg_partition_root(c.oid)::oid else c.oid end as top) x
+   where a.attrelid = any($1::oid[]) and a.attidentity = 'a' and not a.attisdropped`;
 
 export interface ForeignKey {
   readonly name: string;
@@ -118,9 +154,13 @@ export interface ForeignKey {
   readonly parentSql: string;
   readonly columns: readonly string[];
   readonly parentColumns: readonly string[];
+  /** For SQL, between a parent's column and this table's. */
+  readonly operators: readonly string[];
+  /** The last column is a period, which the parents' periods cover together. */
+  readonly hasPeriod: boolean;
 }
 
-/** Foreign keys of a table, or to it. Those of partitions stand for themselves only in the table at the top. */
+/** Foreign keys of a table, or to it, that are enforced. Those of partitions stand for themselves only in the table at the top. */
 export async function readForeignKeys(
   session: Session,
   oid: number,
@@ -129,8 +169,10 @@ export async function readForeignKeys(
   const { rows } = await session.query<ForeignKey>(
     `select k.conname as name, k.conrelid as table, k.confrelid as parent, k.conrelid::regclass::text as "tableSql", k.confrelid::regclass::text as "parentSql",
        (select json_agg(a.attname order by u.n) from unnest(k.conkey) with ordinality u(attnum, n) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum) as columns,
-       (select json_agg(a.attname order by u.n) from unnest(k.confkey) with ordinality u(attnum, n) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum) as "parentColumns"
-      from pg_constraint k where ${which === 'of' ? 'k.conrelid' : 'k.confrelid'} = $1 and k.contype = 'f'
+       (select json_agg(a.attname order by u.n) from unnest(k.confkey) with ordinality u(attnum, n) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum) as "parentColumns",
+       (select json_agg(format('%I.%s', n.nspname, o.oprname) order by u.n) from unnest(k.conpfeqop) with ordinality u(oid, n) join pg_operator o on o.oid = u.oid join pg_namespace n on n.oid = o.oprnamespace) as operators,
+       coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false) as "hasPeriod"
+      from pg_constraint k where ${which === 'of' ? 'k.conrelid' : 'k.confrelid'} = $1 and k.contype = 'f' and coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
         and (k.conparentid = 0 or not exists (select from pg_constraint p where p.oid = k.conparentid and ${which === 'of' ? 'p.conrelid' : 'p.confrelid'} = $1))
       order by k.oid`,
     [oid],

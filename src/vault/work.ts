@@ -7,12 +7,21 @@ import { inSavepoint } from './as-vault.ts';
 import { inVault } from './entry.ts';
 import { vaultSchema } from './schema.ts';
 
-/** Rows that an entry keeps, as a subquery with their place, `" at"`: a name that no column of theirs has. */
+/** Rows that an entry keeps, as a subquery. */
 export interface Source {
   readonly entry: string;
   readonly sql: string;
+  /** For SQL: the column of a row's place, see `placeName`. */
+  readonly at: string;
   /** Names of its columns, for the list of conflicts. */
   readonly columns: readonly string[];
+}
+
+/** For SQL: a name that none of the columns has. */
+export function placeName(columns: readonly string[]): string {
+  let name = ' at';
+  while (columns.includes(name)) name += ' ';
+  return quoteIdentifier(name);
 }
 
 /** Why a row is not put back. `present` is no conflict: it is there already. */
@@ -59,7 +68,7 @@ export class Work {
   async leave(source: Source, reason: Reason, detail: string, condition: string): Promise<number> {
     const { rowCount } = await this.#session.query(
       `insert into ${this.#table} (entry, at, reason, detail)
-         select ${quoteLiteral(source.entry)}, s." at", '${reason}', ${quoteLiteral(detail)} from ${source.sql} s where (${condition}) and ${this.isOpen(source)}`,
+         select ${quoteLiteral(source.entry)}, s.${source.at}, '${reason}', ${quoteLiteral(detail)} from ${source.sql} s where (${condition}) and ${this.isOpen(source)}`,
     );
     return rowCount;
   }
@@ -83,7 +92,7 @@ export class Work {
 
   /** On `s`: the row is not left out. */
   isOpen(source: Source, alias = 's'): string {
-    return `not exists (select from ${this.#table} w where w.entry = ${quoteLiteral(source.entry)} and w.at = ${alias}." at" and w.reason is not null)`;
+    return `not exists (select from ${this.#table} w where w.entry = ${quoteLiteral(source.entry)} and w.at = ${alias}.${source.at} and w.reason is not null)`;
   }
 
   /**
@@ -101,7 +110,7 @@ export class Work {
     }
     const entry = quoteLiteral(source.entry);
     const { rowCount } = await this.#session.query(
-      `insert into ${this.#table} (entry, at, n) select ${entry}, s." at", row_number() over () from ${source.sql} s where ${this.isOpen(source)}`,
+      `insert into ${this.#table} (entry, at, n) select ${entry}, s.${source.at}, row_number() over () from ${source.sql} s where ${this.isOpen(source)}`,
     );
     let done = 0;
     const parts: [from: number, to: number][] = [[1, rowCount + 1]];
@@ -109,7 +118,7 @@ export class Work {
       const [from, to] = part;
       const inside = `entry = ${entry} and reason is null and n >= ${from} and n < ${to}`;
       try {
-        done += await run(`s." at" in (select at from ${this.#table} where ${inside})`);
+        done += await run(`s.${source.at} in (select at from ${this.#table} where ${inside})`);
       } catch (error) {
         if (!isOfRows(error)) throw error;
         const middle = Math.floor((from + to) / 2);
@@ -132,7 +141,7 @@ export class Work {
     const entry = quoteLiteral(source.entry);
     await this.#session.query(
       `insert into ${vaultSchema}.conflict (entry, reason, detail, kept)
-         select w.entry, w.reason, w.detail, ${columns.length === 0 ? 'null' : kept} from ${this.#table} w join ${source.sql} s on s." at" = w.at
+         select w.entry, w.reason, w.detail, ${columns.length === 0 ? 'null' : kept} from ${this.#table} w join ${source.sql} s on s.${source.at} = w.at
           where w.entry = ${entry} and w.reason <> 'present'`,
     );
     const { rows } = await this.#session.query<{ reason: Reason; count: number }>(

@@ -37,6 +37,8 @@ const open = async (policy: Record<string, unknown> = {}, more: object = {}): Pr
     ...more,
   });
 };
+const history =
+  'create table "_prisma_migrations" (id varchar(36) primary key, checksum varchar(64) not null, finished_at timestamptz, migration_name varchar(255) not null, logs text, rolled_back_at timestamptz, started_at timestamptz not null default now(), applied_steps_count int not null default 0)';
 const start = async (): Promise<void> => {
   worker = await startWorker(place.switchback.deps, quick);
 };
@@ -56,9 +58,7 @@ describe('a deployment is rehearsed', { timeout: 120_000 }, () => {
     await start();
     await place.query('create table legacy (id int primary key, note text not null)');
     place.write({ '1_name': 'alter table legacy add column name text; create index on legacy (name);' });
-    await place.query(
-      'create table "_prisma_migrations" (id varchar(36) primary key, checksum varchar(64) not null, finished_at timestamptz, migration_name varchar(255) not null, logs text, rolled_back_at timestamptz, started_at timestamptz not null default now(), applied_steps_count int not null default 0)',
-    );
+    await place.query(history);
     const job = await deploy();
     expect(job).toMatchObject({ state: 'succeeded' });
     const [way] = await place.switchback.deps.control.prisma.wayBack.findMany({ where: { jobId: job.id } });
@@ -111,6 +111,24 @@ describe('a deployment is rehearsed', { timeout: 120_000 }, () => {
     const job = await deploy();
     expect(job).toMatchObject({ state: 'succeeded' });
     expect(await reportOf(job.id)).toMatchObject({ migrations: [{ wayBack: { outcome: 'wrong' } }] });
+  });
+
+  test('nor are functions that a migration calls, where these reach another server', async () => {
+    await open({ allow: [{ code: 'SCHEMA_DRIFTED', reason: 'what is there came from no migration' }] });
+    await start();
+    await place.query(
+      `${history}; create function dblink_exec(text) returns int language sql as 'select 1'; create table ord (id int, n int);
+       create function push() returns int language plpgsql as $$ begin return dblink_exec('x'); end $$`,
+    );
+    place.write({ '1_t': 'create table t (id int);', '2_push': 'update ord set n = push();' });
+    const job = await deploy();
+    expect(job).toMatchObject({ state: 'succeeded' });
+    expect((await reportOf(job.id)).migrations).toMatchObject([
+      { wayBack: { outcome: 'proven' } },
+      {
+        wayBack: { outcome: 'notRehearsed', reasons: [expect.stringContaining('runs code of the database')] },
+      },
+    ]);
   });
 
   test('what belongs to the whole server is not tried', async () => {

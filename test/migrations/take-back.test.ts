@@ -46,6 +46,15 @@ const cases: readonly Case[] = [
     expected: ['(1,1)', '(2,2)', '(3,3)'],
   },
   {
+    what: 'DROP TABLE whose constraint is called as those of others are',
+    forth: 'drop table b',
+    meanwhile: `insert into a values (4, 'n4'); create table c (id int unique, a int constraint one references a, constraint b_a_fkey check (a > 0));
+      create table d (a int constraint b_a_fkey references a)`,
+    back: 'create table b (id serial primary key, a int constraint b_a_fkey references a on delete cascade)',
+    look: 'select b.id, a, conname from b, pg_constraint where conrelid = $$b$$::regclass and contype = $$f$$ and not condeferrable',
+    expected: ['(1,1,b_a_fkey)', '(2,2,b_a_fkey)', '(3,3,b_a_fkey)'],
+  },
+  {
     what: 'DROP COLUMN that was NOT NULL',
     forth: 'alter table a drop column n',
     meanwhile: 'insert into a values (4); update a set m = 11 where id = 1',

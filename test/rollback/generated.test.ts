@@ -62,6 +62,14 @@ const cases: readonly Case[] = [
     change: 'alter table h alter column twice drop expression',
   },
   {
+    what: 'a table that went into another schema, with what goes along',
+    before:
+      'create schema ta_old; create schema ta_new; create table ta_old.ta (id serial primary key, n int generated always as identity, m text); create index ta_m on ta_old.ta (m)',
+    change:
+      'alter table ta_old.ta set schema ta_new; alter table ta_new.ta rename to tb; alter index ta_new.ta_m rename to tb_m; alter sequence ta_new.ta_id_seq rename to tb_id_seq',
+    has: /SET SCHEMA "ta_old"/,
+  },
+  {
     what: 'an enum without the label that was added',
     before:
       "create type i_mood as enum ('sad', 'ok'); create table i (id int primary key, m i_mood not null default 'ok', ms i_mood[])",

@@ -122,6 +122,58 @@ test('rows written since get the old default, or leave their column nullable; wh
   }
 });
 
+test('a table that comes back belongs to whom it did, and is published as it was', async () => {
+  const role = `r_${randomUUID().slice(0, 8)}`;
+  await client.query(`create role ${role}`);
+  try {
+    await client.query(`${schema}; ${fill}; create table noted (id int, seen bool, note text);
+      alter table pet owner to ${role}; create publication p for table pet, noted (id, seen) where (id > 3);
+      create publication all_of_them for tables in schema public; alter publication p owner to ${role}`);
+    const [proof] = await prove(['drop table pet, noted; drop publication p'], {
+      from: source(),
+      rows: 'full',
+    });
+    expect(proof).toMatchObject({ outcome: 'proven', reasons: [], compared: { leftOut: [] } });
+    await client.query(`drop table pet, noted; drop publication p`);
+    await client.query(proof?.sql ?? '');
+    const { rows } = await client.query(
+      `select (select tableowner from pg_tables where tablename = 'pet') as owner,
+         array(select concat_ws(' ', pubname, tablename, attnames::text, rowfilter) from pg_publication_tables where pubname = 'p' order by 1) as published,
+         (select pubowner::regrole::text from pg_publication where pubname = 'p') as publisher`,
+    );
+    expect(rows).toEqual([
+      {
+        owner: role,
+        publisher: role,
+        published: ['p noted {id,seen} (id > 3)', expect.stringMatching(/^p pet /)],
+      },
+    ]);
+  } finally {
+    await client.query(`drop owned by ${role} cascade; drop role ${role}`);
+  }
+});
+
+test('an owner to whom a role may not give a table is told, and speaks against nothing', async () => {
+  const [owner, weak] = [`r_${randomUUID().slice(0, 8)}`, `r_${randomUUID().slice(0, 8)}`];
+  await client.query(`create role ${owner}; create role ${weak} login createdb password 'x'; ${schema};
+    alter table log owner to ${owner}; grant select on log to ${weak}; alter table owner owner to ${weak}; alter table pet owner to ${weak}; grant all on schema public to ${weak}`);
+  const url = Object.assign(new URL(live.url), { username: weak, password: 'x' });
+  try {
+    const [proof] = await prove(['alter table owner drop column name'], {
+      server: parseTarget(url.href),
+      from: { ...source(), live: parseTarget(url.href) },
+      rows: 'none',
+    });
+    expect(proof).toMatchObject({ outcome: 'proven' });
+    expect(proof?.compared.leftOut).toEqual([
+      expect.stringMatching(/^owner of FUNCTION public\.noted\(\): .*role/),
+      expect.stringMatching(/^owner of TABLE public\.log: .*role/),
+    ]);
+  } finally {
+    await client.query(`drop owned by ${weak}, ${owner} cascade; drop role ${weak}; drop role ${owner}`);
+  }
+});
+
 async function scratchWith(sql: string): Promise<Scratch> {
   const scratch = await createScratch({
     like: parseTarget(live.url),

@@ -10,7 +10,7 @@ type Files = Readonly<Record<string, string>>;
 /** Each text is a migration, by its number from 1 on; a pair has files beside it. Nothing is left behind. */
 export async function prove(
   texts: readonly (string | readonly [string, Files])[],
-  more: Partial<Pick<ProveInput, 'since' | 'rows' | 'from'>> = {},
+  more: Partial<Pick<ProveInput, 'since' | 'rows' | 'from' | 'server'>> = {},
 ): Promise<ProvenMigration[]> {
   const migrations = texts.map((text, number) => {
     const [sql, files] = typeof text === 'string' ? [text, {}] : text;

@@ -112,7 +112,11 @@ export const changes: readonly Change[] = [
     sql: 'alter table app.users add v int generated always as (small + 1) virtual',
     object: 'column app.users.v',
     since: 18,
-    oneWay: true,
+  },
+  {
+    sql: `alter table app.users add "v.v" int generated always as (small + 1) virtual not null`,
+    object: 'column app.users.v.v',
+    since: 18,
   },
 
   // Constraints

@@ -266,7 +266,7 @@ describe.each(availableMajors.filter((major) => [15, 18].includes(major)))('Post
       const ids = await migrate(session, [dropColumns('p', ['n'], 'alter table p drop column n')]);
       await session.query('alter table p add n int default 5; update p set n = null where id = 2');
       expect(await rollBack('', ids)).toMatchObject([{ restored: 1, conflicts: { changedSince: 1 } }]);
-      expect(await rollBack('', ids, { fresh: new Set(ids) })).toMatchObject([
+      expect(await rollBack('', ids, { made: new Map(ids.map((id) => [id, 'added'])) })).toMatchObject([
         { restored: 1, present: 1, conflicts: {} },
       ]);
       expect(await texts(session, 'select * from p')).toEqual(['(1,1)', '(2,2)']);
@@ -515,8 +515,9 @@ describe.each(availableMajors.filter((major) => [15, 18].includes(major)))('Post
       expect(await texts(session, 'select * from e')).toEqual(['(1)']);
     });
 
-    test('a trigger that hides what it writes is refused', async () => {
+    test('a trigger that hides what it writes is refused where PostgreSQL does not count it', async () => {
       await setUp();
+      await session.query('set track_counts = off');
       await session.query(
         `create function hide() returns trigger language plpgsql as $$ begin execute 'delete from b'; return null; end $$; create trigger hide after delete on a execute function hide()`,
       );

@@ -4,7 +4,7 @@ import type { Session } from '../../src/db/session.ts';
 import { estimateRemoval } from '../../src/vault/estimate.ts';
 import { listVault, readEntry } from '../../src/vault/list.ts';
 import { removeEntry } from '../../src/vault/remove.ts';
-import { restoreEntry } from '../../src/vault/restore.ts';
+import { restoreEntries, restoreEntry } from '../../src/vault/restore.ts';
 import { removeExpired } from '../../src/vault/retention.ts';
 import { save } from '../../src/vault/save.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -63,6 +63,54 @@ test('what does not fit into the limit is refused, and stays', async () => {
   });
   expect(await texts(session, 'select count(*) from a')).toEqual(['(1000)']);
   await migrate(session, [truncate(['a'], 'truncate a cascade')], { limitBytes: 10_000_000 });
+});
+
+test.each([
+  ['truncate a cascade', {}],
+  ['truncate only a cascade', { only: true }],
+])('%s: child tables that it leaves alone are not put back', async (sql, only) => {
+  await session.query(
+    'create table c () inherits (b); insert into c values (1, 1); create table d () inherits (a); insert into d values (1)',
+  );
+  const content = async (): Promise<string[][]> => [
+    await texts(session, 'select tableoid::regclass, * from a'),
+    await texts(session, 'select tableoid::regclass, * from b'),
+  ];
+  const before = await content();
+  const tables = [{ schema: null, name: 'a', ...only }];
+  const removal = { kind: 'rows', tables, cascade: true, restartsSequences: false } as const;
+  const ids = await migrate(session, [[removal, sql]]);
+  await session.query('begin');
+  await restoreEntries(session, ids);
+  await session.query('commit');
+  expect(await content()).toEqual(before);
+});
+
+test('what is copied depends on no collation that goes, and is told apart as it is', async () => {
+  await session.query(
+    `create collation own (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+     create table e (id int primary key, n text collate own, m text collate own); create table f (n text collate own, o text);
+     insert into e values (1, 'x', 'y'); insert into f values ('x', 'o'), ('X', 'o')`,
+  );
+  await migrate(session, [
+    truncate(['e'], 'truncate e'),
+    dropColumns('f', ['n'], 'alter table f drop column n'),
+    changeType('e', ['m'], 'alter table e alter m type varchar(5) collate own using m::varchar(5)'),
+  ]);
+  await session.query('drop collation own cascade');
+  const columns = await texts(
+    session,
+    `select table_name, kind, (select string_agg(attname, ',' order by attnum) from pg_attribute
+        where attrelid = ('switchback_vault.' || relation)::regclass and attnum > 0 and not attisdropped) from switchback_vault.entry`,
+  );
+  expect(columns).toEqual([
+    '(e,rows,"id,n,m")',
+    '(e,values,"key_1,value_1,new_1")',
+    '(f,column,"rest,value_1,n")',
+  ]);
+  expect(await texts(session, "select rows from switchback_vault.entry where kind = 'column'")).toEqual([
+    '(2)',
+  ]);
 });
 
 test('an entry is listed with its size and its end, and can be removed', async () => {

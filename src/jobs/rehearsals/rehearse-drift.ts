@@ -4,7 +4,12 @@ import { AppError } from '../../errors.ts';
 import type { Fault } from '../../migrations/fault.ts';
 import type { Migration } from '../../migrations/read.ts';
 import { isDumpProof } from '../../schema/dump-proof.ts';
-import { type Fingerprint, fingerprintOf, readFingerprint } from '../../schema/fingerprint.ts';
+import {
+  type Fingerprint,
+  fingerprintOf,
+  readFingerprint,
+  withoutOutward,
+} from '../../schema/fingerprint.ts';
 import { driftFaults } from '../drift/drift-faults.ts';
 import {
   type ExpectedRequest,
@@ -32,7 +37,7 @@ export function watchDrift(
   let drifted = false;
   let first = true;
   const withoutIgnored = async (scratch: Target, schema: Fingerprint): Promise<Fingerprint> =>
-    request.database.policy.ignore.length === 0 ? schema : readAsItIs(request, scratch);
+    withoutOutward(request.database.policy.ignore.length === 0 ? schema : await readAsItIs(request, scratch));
   return {
     // Not when the copy is made: dropping a database makes the server write out all others.
     async empty(scratch) {

@@ -12,11 +12,12 @@ import {
   type SchemaHook,
 } from '../../rollback/prove.ts';
 import { writtenRollback } from '../../rollback/sources.ts';
+import { isOutward } from '../../schema/copy.ts';
 import { reachesBeyond } from '../../sql/cluster-wide.ts';
 import { loadParser, SyntaxFault } from '../../sql/parse.ts';
 import { type Statement, splitStatements } from '../../sql/split.ts';
 import type { WayBack } from '../rollbacks/way-back.ts';
-import { outwardTriggers } from './outward-triggers.ts';
+import { outwardCode, outwardTriggers } from './outward-triggers.ts';
 
 export interface RehearsalRequest {
   readonly config: Config;
@@ -64,6 +65,13 @@ async function tryAll(
     const server = await scratchServer(database);
     const outward = await outwardTriggers(live);
     if (outward !== null) return outward;
+    const texts = migrations.map((one) => ({
+      name: one.name,
+      sql: `${textOf(one)};${writtenRollback(one.files ?? new Map())?.sql ?? ''}`,
+    }));
+    const code = await outwardCode(live, texts);
+    const tried = migrations.slice(0, code?.index);
+    if (code !== null && tried.length === 0) return code.reason;
     const proofs = proveMigrations({
       server,
       from: {
@@ -72,7 +80,7 @@ async function tryAll(
         lockWaitSeconds: config.backups.lockWaitSeconds,
       },
       rows,
-      migrations: migrations.map((one) => ({
+      migrations: tried.map((one) => ({
         name: one.name,
         sql: textOf(one),
         files: one.files ?? new Map(),
@@ -81,7 +89,7 @@ async function tryAll(
       signal,
       ...(request.empty === undefined ? {} : { empty: request.empty }),
       ...(request.found === undefined ? {} : { found: request.found }),
-      ...(request.made === undefined || migrations.length < request.migrations.length
+      ...(request.made === undefined || tried.length < request.migrations.length
         ? {}
         : { made: request.made }),
     });
@@ -92,7 +100,7 @@ async function tryAll(
       ways.push(way);
       await request.tried(way);
     }
-    return null;
+    return ways.length < tried.length ? null : (code?.reason ?? null);
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof AppError) || error.code === 'SCHEMA_DRIFTED') throw error;
@@ -133,7 +141,10 @@ async function demandSameMajor(live: Target, scratch: Target): Promise<void> {
 }
 
 function wayOf(migration: Migration, proof: ProvenMigration): WayBack {
-  const lacking = proof.outcome === 'failed' ? proof.compared.leftOut.filter((one) => !isOfRows(one)) : [];
+  const lacking =
+    proof.outcome === 'failed'
+      ? proof.compared.leftOut.filter((one) => !isOfRows(one) && !isOutward(one))
+      : [];
   // It may have needed what could not be copied: that says nothing about the migration.
   if (lacking.length > 0)
     return notRehearsed(

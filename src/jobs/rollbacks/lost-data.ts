@@ -8,7 +8,7 @@ import { removalsOf } from '../../migrations/removals.ts';
 import { SyntaxFault } from '../../sql/parse.ts';
 import { splitStatements } from '../../sql/split.ts';
 import type { VaultEntry } from '../../vault/entry.ts';
-import { listVault } from '../../vault/list.ts';
+import { findGone, listVault } from '../../vault/list.ts';
 import type { Removal } from '../../vault/removals.ts';
 
 export interface LostDataRequest {
@@ -32,7 +32,7 @@ export async function lostData(request: LostDataRequest): Promise<string[]> {
     ({ migration, direction, savedAt }) =>
       migration === row.name && direction === 'forth' && (since === null || savedAt > since),
   );
-  const gone = entries.filter(({ state }) => state === 'removed').map(wordsOf);
+  const gone = (await findGone(session, entries)).map(wordsOf);
   const logged = await lastApplied(control, database, row.name);
   if (logged?.kept.every((id) => entries.some((entry) => entry.id === id)))
     return [...logged.unkept, ...gone];

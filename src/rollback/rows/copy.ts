@@ -1,7 +1,9 @@
 /** Copies rows of a live database, which is only read, into a scratch database that has its schema. */
+
 import { quoteIdentifier } from '../../db/quote.ts';
 import { type Session, withSession } from '../../db/session.ts';
 import type { Target } from '../../db/target.ts';
+import { isUserTriggerSql } from '../../db/user-triggers.ts';
 import type { Scratch } from '../../schema/scratch.ts';
 import { type LiveSequence, type LiveTable, readLiveSequences, readLiveTables } from './live.ts';
 import { type Batch, readAll, readSample } from './read.ts';
@@ -94,7 +96,7 @@ const preparationsSql = `
          pg_catalog.format('alter table only %s enable %s trigger %I', g.tgrelid::pg_catalog.regclass,
                            case g.tgenabled when 'R' then 'replica' when 'A' then 'always' else '' end, g.tgname)
     from pg_catalog.pg_trigger g join pg_catalog.pg_class c on c.oid = g.tgrelid
-   where not g.tgisinternal and g.tgenabled <> 'D' and c.relkind in ('r', 'p') and ${userRelation}`;
+   where ${isUserTriggerSql('g')} and g.tgenabled <> 'D' and c.relkind in ('r', 'p') and ${userRelation}`;
 
 async function insert(session: Session, { table, rows }: Batch): Promise<void> {
   if (rows.length === 0) return;

@@ -1,0 +1,56 @@
+/** Which tables a transaction has written: PostgreSQL counts that while it runs, whoever's code it is. */
+
+import type { Session } from '../db/session.ts';
+import { isUserTriggerSql } from '../db/user-triggers.ts';
+import { vaultSchema } from './schema.ts';
+
+export interface TableWrites {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** Rows inserted, updated and deleted; those that were rolled back to a savepoint too. Less than before after a TRUNCATE. */
+  readonly count: number;
+  /** Its number changes when the table is emptied or written anew. */
+  readonly file: number;
+  /** Of a partition: the partitioned tables above it. */
+  readonly above: readonly number[];
+}
+
+export interface Writes {
+  /** Off where `track_counts` is: then nothing is known. */
+  readonly counted: boolean;
+  readonly tables: ReadonlyMap<number, TableWrites>;
+}
+
+/** Where PostgreSQL keeps large objects, which nothing of ours can keep. */
+export const largeObjects = 'pg_largeobject';
+
+/** Of the current transaction so far, for all tables that last; large objects among them. With any settings. */
+export async function readWrites(session: Session): Promise<Writes> {
+  const { rows } = await session.query<TableWrites & { counted: boolean }>(`
+    select c.oid, n.nspname as schema, c.relname as name, c.relfilenode::pg_catalog.int8::pg_catalog.float8 as file,
+      (pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) operator(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(c.oid)
+        operator(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid))::pg_catalog.float8 as count,
+      array(select a.relid::pg_catalog.oid::pg_catalog.int8::pg_catalog.float8 from pg_catalog.pg_partition_ancestors(c.oid) a
+             where c.relispartition and a.relid operator(pg_catalog.<>) c.oid) as above,
+      pg_catalog.current_setting('track_counts') operator(pg_catalog.=) 'on' as counted
+     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
+    where c.relkind operator(pg_catalog.=) 'r' and c.relpersistence operator(pg_catalog.<>) 't'
+      and (n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'switchback', '${vaultSchema}')
+        or (n.nspname operator(pg_catalog.=) 'pg_catalog' and c.relname operator(pg_catalog.=) '${largeObjects}'))`);
+  return {
+    // Without any table nothing is known either, and there is nothing to know.
+    counted: rows[0]?.counted !== false,
+    tables: new Map(rows.map((row) => [row.oid, row])),
+  };
+}
+
+/** Tables that have deferred triggers of their own among these: what those do comes at the end of the transaction. */
+export async function deferring(session: Session, oids: readonly number[]): Promise<number[]> {
+  const { rows } = await session.query<{ oid: number }>(
+    `select distinct t.tgrelid as oid from pg_catalog.pg_trigger t
+      where t.tgrelid = any($1::pg_catalog.oid[]) and t.tgdeferrable and ${isUserTriggerSql('t')} and t.tgenabled <> 'D'`,
+    [oids],
+  );
+  return rows.map(({ oid }) => oid);
+}
