@@ -124,6 +124,7 @@ export const catalogue = define({
   ROLLBACK_NOT_PROVEN: { category: 'unsafe', title: 'The way back of a migration is not proven' },
   ROLLBACK_LOSES_DATA: { category: 'unsafe', title: 'What a migration removed cannot be put back' },
   ROLLBACK_DUPLICATES: { category: 'conflict', title: 'What was unique is not unique any more' },
+  ROLLBACK_PARTITION_TAKEN: { category: 'conflict', title: 'Rows of a partition are in the default one' },
   ROLLBACK_UNFINISHED: { category: 'conflict', title: 'A migration is half taken back' },
   RESUME_REFUSED: { category: 'conflict', title: 'The migration cannot be resumed' },
   PLAN_STALE: { category: 'conflict', title: 'The database or the bundle changed since the plan was made' },
@@ -268,12 +269,8 @@ export interface ErrorRecord {
 /** Anything that was thrown, as an AppError: what is not one already becomes `INTERNAL` with the cause kept. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
-  return new AppError(
-    'INTERNAL',
-    'Something went wrong inside Switchback; the log has the cause.',
-    {},
-    { cause: thrown },
-  );
+  const message = 'Something went wrong inside Switchback; the log has the cause.';
+  return new AppError('INTERNAL', message, {}, { cause: thrown });
 }
 
 const statuses: Record<ErrorCategory, number> = {

@@ -51,19 +51,35 @@ export async function addConstraint(
   }
 }
 
-/** What is not as the text wants it, of a constraint that was added before. */
-export async function lookAtConstraint(
-  session: Session,
-  added: AddedConstraint,
-): Promise<LeftUnvalidated | LeftOut | null> {
-  const { kind, table, name } = added;
+/** The same of a key, where its rows are unique. @returns whether it is there */
+export async function addWhereUnique(session: Session, added: AddedConstraint): Promise<boolean> {
+  try {
+    await inSavepoint(session, () => session.query(added.sql));
+    return true;
+  } catch (error) {
+    if (!violations.has(sqlstateOf(error))) throw error;
+    return false;
+  }
+}
+
+/** Whether it is there, and all rows hold to it. */
+export async function isThere(session: Session, { table, name }: AddedConstraint): Promise<boolean> {
   const { rows } = await session.query<{ done: boolean }>(
     `select exists (select from pg_catalog.pg_constraint where conrelid = $1::text::pg_catalog.regclass and conname = $2 and convalidated)
          or exists (select from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
                      where i.indrelid = $1::text::pg_catalog.regclass and c.relname = $2 and i.indisunique) as done`,
     [table, name],
   );
-  if (rows[0]?.done === true) return null;
+  return rows[0]?.done === true;
+}
+
+/** What is not as the text wants it, of a constraint that was added before. */
+export async function lookAtConstraint(
+  session: Session,
+  added: AddedConstraint,
+): Promise<LeftUnvalidated | LeftOut | null> {
+  const { kind } = added;
+  if (await isThere(session, added)) return null;
   if (kind !== 'unique') return countViolations(session, added);
   const { examples: _, ...left } = await countDuplicates(session, added);
   return left;

@@ -10,7 +10,8 @@ import type { MigrationOutcome } from './migration-run.ts';
 import { fingerprint, type Plan, type PlannedMigration } from './plan.ts';
 import { textOf } from './plan-migration.ts';
 import type { Bundle } from './read.ts';
-import { Restorer, restoringAtEnd } from './restorer.ts';
+import { Restorer } from './restorer.ts';
+import { restoringAtEnd } from './restoring-at-end.ts';
 import { madeInText } from './reversal-text.ts';
 import { runOne } from './run-one.ts';
 import { savedEntries } from './saved-entries.ts';
@@ -94,9 +95,12 @@ async function applyOne(
     entries,
     made,
     early: new Set(),
+    place: null,
     namings: planned.namings,
     notNull: new Map(),
     renamed: new Map(),
+    partitions: new Map(),
+    identities: new Map(),
     constraints: new Map(),
     withoutKeys: undefined,
     own:

@@ -8,11 +8,19 @@ import { originOf } from '../vault/origins.ts';
 import type { VaultContext } from '../vault/removals.ts';
 import { type RestoreOutcome, restoreEntries } from '../vault/restore.ts';
 import { restoreEarly } from '../vault/restore-early.ts';
-import { addConstraint, type LeftOut, type LeftUnvalidated, lookAtConstraint } from './add-constraint.ts';
+import { restorePosition } from '../vault/restore-position.ts';
+import {
+  addConstraint,
+  addWhereUnique,
+  isThere,
+  type LeftOut,
+  type LeftUnvalidated,
+  lookAtConstraint,
+} from './add-constraint.ts';
 import type { AddedConstraint } from './added-constraints.ts';
-import type { PlannedMigration } from './plan.ts';
+import { type MadePartition, makePartition } from './made-partition.ts';
 import type { PlacedNaming } from './removals.ts';
-import { isEffective, type Segment, type Step } from './segments.ts';
+import type { Step } from './segments.ts';
 
 /** Columns that a statement makes NOT NULL, and does nothing else. */
 export interface NotNull {
@@ -26,6 +34,14 @@ export interface RenamedConstraint {
   readonly table: string;
   /** That it has before. */
   readonly name: string;
+  readonly sql: string;
+}
+
+/** A column that gets numbers from a sequence, which is made with that. */
+export interface AddedIdentity {
+  /** As that of `NotNull` is. */
+  readonly table: string;
+  readonly column: string;
   readonly sql: string;
 }
 
@@ -43,12 +59,18 @@ interface RestorerInput {
   readonly made: ReadonlyMap<string, 'added' | 'emptied'>;
   /** Numbers of the steps that put back only what can be, before the one that puts back all. */
   readonly early: ReadonlySet<number>;
+  /** Number of the step that puts back all; null where it is behind all others. */
+  readonly place: number | null;
   /** What the text calls otherwise. */
   readonly namings: readonly PlacedNaming[];
   /** By the number of the statement, those behind the place at which data is put back. */
   readonly notNull: ReadonlyMap<number, NotNull>;
   /** By the number of the statement. */
   readonly renamed: ReadonlyMap<number, RenamedConstraint>;
+  /** By the number of the statement. */
+  readonly partitions: ReadonlyMap<number, MadePartition>;
+  /** By the number of the statement. */
+  readonly identities: ReadonlyMap<number, AddedIdentity>;
   /** By the number of the statement. */
   readonly constraints: ReadonlyMap<number, AddedConstraint>;
   /** Lets a rollback go on without a key that is not unique any more. */
@@ -88,13 +110,25 @@ export class Restorer {
 
   /** What takes the place of a step's text; null for any other step. */
   instead(step: Step): (() => Promise<void>) | null {
-    if (step.restores) return () => this.#restore(step.statement);
+    if (step.restores) return () => this.#putBack(step.statement);
     const added = this.#input.constraints.get(step.statement);
     if (added !== undefined) return () => this.#addConstraint(step.statement, added);
     const renamed = this.#input.renamed.get(step.statement);
     if (renamed !== undefined) return () => this.#rename(renamed);
+    const partition = this.#input.partitions.get(step.statement);
+    if (partition !== undefined) return () => makePartition(this.#input.session, partition);
+    const identity = this.#input.identities.get(step.statement);
+    if (identity !== undefined) return () => this.#addIdentity(identity);
     const notNull = this.#input.notNull.get(step.statement);
     return notNull === undefined ? null : () => this.#setNotNull(step.statement, notNull);
+  }
+
+  async #putBack(statement: number): Promise<void> {
+    await this.#restore(statement);
+    if (statement !== this.#input.place) return;
+    for (const [waiting, added] of this.#input.constraints)
+      if (this.#mayWait(waiting, added) && !(await isThere(this.#input.session, added)))
+        await this.#judge(waiting, added);
   }
 
   async #restore(statement: number): Promise<void> {
@@ -153,8 +187,27 @@ export class Restorer {
   }
 
   async #addConstraint(statement: number, added: AddedConstraint): Promise<void> {
+    this.#constraints.delete(statement);
+    if (!this.#mayWait(statement, added)) return this.#judge(statement, added);
+    if (await addWhereUnique(this.#input.session, added)) this.#constraints.set(statement, null);
+  }
+
+  /** Rows are in the way of a key that are gone only where the data is put back. */
+  #mayWait(statement: number, { kind }: AddedConstraint): boolean {
+    const { place, entries } = this.#input;
+    return kind === 'unique' && place !== null && statement < place && entries.length > 0;
+  }
+
+  async #judge(statement: number, added: AddedConstraint): Promise<void> {
     const { session, withoutKeys } = this.#input;
     this.#constraints.set(statement, await addConstraint(session, added, withoutKeys));
+  }
+
+  /** Where the data came back there was no sequence yet that could be taken on to where it stood. */
+  async #addIdentity({ sql, ...at }: AddedIdentity): Promise<void> {
+    const { session, entries } = this.#input;
+    await session.query(sql);
+    await restorePosition(session, entries, at);
   }
 
   /** Since 18 a column's NOT NULL is a constraint: of one that stays nullable there is none to be named. */
@@ -206,47 +259,4 @@ function isSame(copy: VaultEntry, entry: VaultEntry, namings: readonly PlacedNam
     JSON.stringify([copy.schema, copy.table, copy.columns, copy.keyColumns ?? []]) ===
     JSON.stringify([origin.schema, origin.name, names(entry.columns), names(keys)])
   );
-}
-
-/** The step at which data is put back. */
-const restoring = (after: Step | undefined): Step => ({
-  statement: (after?.statement ?? 0) + 1,
-  offset: after === undefined ? 0 : after.offset + after.length,
-  length: 0,
-  line: after?.line ?? 1,
-  column: after?.column ?? 1,
-  summary: 'the data that its rollback saved is put back',
-  blocks: true,
-  brief: false,
-  waitsForSnapshots: false,
-  setting: false,
-  replays: false,
-  commitsItself: false,
-  removals: [],
-  writes: 'never',
-  restores: true,
-});
-
-/** The migration with its data put back at the end of its last transaction, or in one of its own. */
-export function restoringAtEnd(migration: PlannedMigration): PlannedMigration {
-  const { segments } = migration;
-  const last = segments.at(-1);
-  const step = restoring(last?.steps.at(-1));
-  const joins = last?.runs === 'transaction' && !last.rollsBack;
-  const apart: Segment = {
-    runs: 'transaction',
-    rollsBack: false,
-    explicit: false,
-    begin: 'begin',
-    steps: [step],
-  };
-  const ending =
-    joins && last !== undefined
-      ? [...segments.slice(0, -1), { ...last, steps: [...last.steps, step] }]
-      : [...segments, apart];
-  return {
-    ...migration,
-    segments: ending,
-    journalled: migration.journalled || ending.filter(isEffective).length > 1,
-  };
 }

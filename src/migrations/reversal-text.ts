@@ -14,7 +14,8 @@ import {
 import type { VaultEntry } from '../vault/entry.ts';
 import type { WrittenName } from '../vault/removals.ts';
 import { type AddedConstraint, addedConstraint } from './added-constraints.ts';
-import type { NotNull, RenamedConstraint } from './restorer.ts';
+import { type MadePartition, madePartition } from './made-partition.ts';
+import type { AddedIdentity, NotNull, RenamedConstraint } from './restorer.ts';
 import { restoringKind } from './segments.ts';
 
 /**
@@ -28,12 +29,18 @@ export interface ReversalText {
   readonly statements: readonly Statement[];
   /** Numbers of the statements that stand for such a place, but for the last. */
   readonly early: ReadonlySet<number>;
+  /** Number of the last. */
+  readonly place: number;
   /** By the number of the statement, behind that place. */
   readonly notNull: ReadonlyMap<number, NotNull>;
   /** By the number of the statement, those that name a constraint otherwise. */
   readonly renamed: ReadonlyMap<number, RenamedConstraint>;
   /** By the number of the statement, on whichever side of it. */
   readonly constraints: ReadonlyMap<number, AddedConstraint>;
+  /** By the number of the statement, on whichever side of it. */
+  readonly partitions: ReadonlyMap<number, MadePartition>;
+  /** By the number of the statement, those behind that place that make a column count. */
+  readonly identities: ReadonlyMap<number, AddedIdentity>;
   /** Columns that the text makes before that place, or fills with NULL: what is in them is nobody's. */
   readonly made: readonly MadeColumn[];
 }
@@ -66,6 +73,7 @@ export function readReversal(text: string): ReversalText {
   return {
     statements: all,
     early: new Set(earlyMarkers.map((marker) => before.indexOf(marker) + 1)),
+    place: before.length + 1,
     constraints: new Map(
       all.flatMap((statement, index): [number, AddedConstraint][] => {
         const added = addedConstraint(statement);
@@ -82,6 +90,18 @@ export function readReversal(text: string): ReversalText {
       behind.flatMap((statement, index): [number, NotNull][] => {
         const notNull = onlyNotNull(statement);
         return notNull === null ? [] : [[before.length + 2 + index, notNull]];
+      }),
+    ),
+    partitions: new Map(
+      all.flatMap((statement, index): [number, MadePartition][] => {
+        const made = madePartition(statement);
+        return made === null ? [] : [[index + 1, made]];
+      }),
+    ),
+    identities: new Map(
+      behind.flatMap((statement, index): [number, AddedIdentity][] => {
+        const identity = addedIdentity(statement);
+        return identity === null ? [] : [[before.length + 2 + index, identity]];
       }),
     ),
     made: before.flatMap(madeBy),
@@ -146,6 +166,14 @@ function renamedConstraint({ kind, node, text }: Statement): RenamedConstraint |
   const { renameType, relation, subname = '' } = node as RenameStmt;
   if (renameType !== 'OBJECT_TABCONSTRAINT' || relation === undefined) return null;
   return { table: quoted(relation), name: subname, sql: text };
+}
+
+function addedIdentity({ kind, node, text }: Statement): AddedIdentity | null {
+  if (kind !== 'AlterTableStmt') return null;
+  const { relation } = node as AlterTableStmt;
+  const [part, ...more] = partsOf(node);
+  if (relation === undefined || part?.subtype !== 'AT_AddIdentity' || more.length > 0) return null;
+  return { table: quoted(relation), column: part.name ?? '', sql: text };
 }
 
 function quoted(relation: RangeVar): string {

@@ -55,7 +55,7 @@ export interface ReversalOutcome extends MigrationOutcome {
  * keeps of a migration comes back in the transaction in which its place in the text is reached; what the rollback
  * removes is kept in turn.
  * @throws AppError `MIGRATION_NOT_APPLIED`, `MIGRATION_UNPARSABLE`, `RESUME_REFUSED`, `ROLLBACK_UNFINISHED`,
- * `LOCK_TIMEOUT`, `ROLLBACK_DUPLICATES`, `VAULT_FULL`, `VAULT_CANNOT_KEEP`, and those of the statements; what was taken back before stays so
+ * `LOCK_TIMEOUT`, `ROLLBACK_DUPLICATES`, `ROLLBACK_PARTITION_TAKEN`, `VAULT_FULL`, `VAULT_CANNOT_KEEP`, and those of the statements; what was taken back before stays so
  */
 export async function takeBack(request: TakeBackRequest): Promise<ReversalOutcome[]> {
   const texts = new Map(request.reversals.map((reversal) => [reversal.historyId, parsed(reversal)]));
@@ -166,9 +166,12 @@ async function takeBackOne(
     entries,
     made: madeIn(text, entries),
     early: text.early,
+    place: text.place,
     namings: migration.namings,
     notNull: text.notNull,
     renamed: text.renamed,
+    partitions: text.partitions,
+    identities: text.identities,
     constraints: text.constraints,
     withoutKeys: request.vault?.allow.find(
       (one) => one.code === 'ROLLBACK_DUPLICATES' && (one.migration ?? name) === name,

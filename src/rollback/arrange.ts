@@ -150,7 +150,7 @@ class Arrangement {
       this.#before.push(`${add} ${rest.slice(0, identity.index)}`);
       this.#values.push(numberSql(table, name));
       this.#notNull.push(`${alter} SET NOT NULL`);
-      this.#identities.push(`${alter} ADD ${identity[1]}`, placeSql(table, name));
+      this.#identities.push(`${alter} ADD ${identity[1]}`, placeSql(table, name, identity[1] ?? ''));
     } else if (serial !== null) {
       const [, type, notNull, value] = serial;
       this.#before.push(`${add} ${type}`, `${alter} SET DEFAULT ${value}`);
@@ -239,5 +239,9 @@ const numberSql = (table: string, column: string): string =>
           FROM ${table} WHERE ${column} IS NULL) AS n
  WHERE t.tableoid = n.part AND t.ctid = n.place`;
 
-const placeSql = (table: string, column: string): string =>
-  `SELECT setval(pg_get_serial_sequence(${quoteLiteral(table)}, ${quoteLiteral(unquoted(column))}), max(${column})) FROM ${table}`;
+/** Behind the numbers that there are, where the sequence is not further on already. */
+function placeSql(table: string, column: string, options: string): string {
+  const sequence = `pg_get_serial_sequence(${quoteLiteral(table)}, ${quoteLiteral(unquoted(column))})`;
+  const [farther, last] = /\bINCREMENT BY -/.test(options) ? ['least', 'min'] : ['greatest', 'max'];
+  return `SELECT setval(${sequence}, ${farther}(${last}(${column}), pg_sequence_last_value(${sequence}))) FROM ${table}`;
+}

@@ -9,6 +9,8 @@ import { arrange } from './arrange.ts';
 import type { Identity } from './identities.ts';
 import { findImpostors, withoutAsides } from './impostors.ts';
 import { findObstacles } from './obstacles.ts';
+import { retypedPartitionKeys } from './partition-keys.ts';
+import { partitionsOwn } from './partitions.ts';
 import { inverseRenames } from './renames.ts';
 import type { Rollback } from './sources.ts';
 
@@ -47,19 +49,25 @@ export async function generateRollback(input: GenerateInput): Promise<Rollback> 
       )
       .map(({ table, column }) => `the column ${table}.${column}`),
   ];
+  const parts = [
+    renames,
+    arranged.retypes ? [early] : [],
+    [...obstacles, ...withoutAsides(arranged.before, impostors)],
+    arranged.retypes || arranged.behind.length > 0 ? [late] : [],
+    arranged.behind,
+  ];
+  const retypedKeys = await changed(session, [...all, ...obstacles], () =>
+    retypedPartitionKeys(session, statements),
+  );
+  const own = await changed(session, [], () => partitionsOwn(session, textOf(parts), before));
   return {
     source: 'generated',
-    sql: textOf([
-      renames,
-      arranged.retypes ? [early] : [],
-      [...obstacles, ...withoutAsides(arranged.before, impostors)],
-      arranged.retypes || arranged.behind.length > 0 ? [late] : [],
-      arranged.behind,
-    ]),
+    sql: textOf([...parts, own]),
     refusals: [
       ...lost.map(
         (what) => `It would drop ${what}, which the migration did not create: its data would be gone.`,
       ),
+      ...retypedKeys,
       ...unsupported.map((what) => `The difference of the schemas cannot be expressed: ${what}.`),
     ],
   };

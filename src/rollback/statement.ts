@@ -67,6 +67,9 @@ export const createdName = (sql: string): string | null =>
 export const partsOf = (qualified: string): string[] =>
   (qualified.match(/"(?:[^"]|"")*"|[^".]+/g) ?? []).map(unquotedPart);
 
+/** A regular expression of a name as PostgreSQL prints it: in quotes where it must be. */
+export const nameOf = `(?:${name}|[^\\s".]+)`;
+
 /** Without the quotes. */
 export const unquoted = (qualified: string): string => partsOf(qualified).join('.');
 

@@ -79,7 +79,10 @@ export class RestoreAttempt {
       if (target !== null) this.#targets.set(entry.id, target);
     }
     const tables = new Map([...this.#targets.values()].map((table) => [table.oid, table]));
-    this.#finish = await prepareTargets(session, [...tables.values()]);
+    const updated = entries
+      .filter(({ kind }) => kind !== 'table' && kind !== 'rows')
+      .flatMap(({ id }) => this.#targets.get(id) ?? []);
+    this.#finish = await prepareTargets(session, [...tables.values()], updated);
     for (const entry of entries) {
       if (entry.kind !== 'changes' || !this.#targets.has(entry.id)) continue;
       const net = await readNet(session, entry, this.#target(entry));

@@ -291,6 +291,38 @@ const cases: readonly Case[] = [
       create view ap1 as select id, ts, us from ap`,
     change: "alter type ap_t add value 'c'",
   },
+  {
+    what: "indexes, keys and defaults of partitions that are not called as PostgreSQL would call them, or not their parent's",
+    before: `create table aq (id int not null, at date not null default '2020-01-01', n int default 1, u int) partition by range (id);
+      create table "aq 1" (like aq including defaults); create table aq2 (like aq); alter table aq2 alter n set default 2;
+      alter table "aq 1" add constraint "aq key" primary key (id); create index aq_by_n on "aq 1" (n); create index aq2_by_n on aq2 (n);
+      create unique index aq2_u on aq2 (id, u);
+      alter table aq attach partition "aq 1" for values from (0) to (5); alter table aq attach partition aq2 for values from (5) to (2000000000);
+      alter table aq add constraint aq_k primary key (id); create index aq_n on aq (n); create unique index aq_u on aq (id, u)`,
+    change: 'drop table aq',
+  },
+  {
+    what: 'partitions of partitions, and a column that comes back',
+    before: `create table ar (id int not null, n int not null default 1, a text default 'x') partition by range (id);
+      create table ar1 (like ar including defaults) partition by range (id); create table ar11 (like ar); create index ar11_n on ar11 (a);
+      alter table ar1 attach partition ar11 for values from (0) to (2000000000); create index ar1_n on ar1 (a);
+      alter table ar attach partition ar1 default; create index ar_n on ar (a); alter table ar11 alter n set default 5`,
+    change: 'alter table ar drop column a; alter table ar alter n set default 7',
+  },
+  {
+    what: 'a column of tables whose other columns are published, some of them, without those that tell rows apart',
+    before: `create table av (id int, a text, b text); create publication av_p for table av (id, a) where (id > 0);
+      create table aw (id int primary key, a text, b text); create publication aw_p for table aw (a);
+      create table ax (id int, a text, b text); alter table ax replica identity full; create publication ax_p for table ax (a) with (publish = 'insert, update')`,
+    change: 'alter table av drop column b; alter table aw drop column b; alter table ax drop column b',
+  },
+  {
+    what: 'what was unique, and is so again without the rows that the migration has added',
+    before:
+      'create table at (id int primary key, a text not null unique, b text not null); create unique index at_b on at (lower(b)); create table au (id int primary key, a text)',
+    change: `alter table at drop constraint at_a_key, add c int; drop index at_b;
+      insert into at select -id, a, upper(b), 1 from at; update at set a = 'x' where c = 1; drop table au`,
+  },
 ];
 
 test('the rows are given back, whatever was changed', { timeout: 300_000 }, async () => {

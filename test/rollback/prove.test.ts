@@ -181,3 +181,14 @@ test('a way back that would lose values is refused, as the rollback would be', a
   expect(tried.map(({ outcome }) => outcome)).toEqual(['proven', 'refused', 'proven']);
   expect(tried[1]?.reasons).toEqual([expect.stringContaining('a.x')]);
 });
+
+test('a type that rows are divided by is given back by no statement, and the way back is refused', async () => {
+  const tried = await prove([
+    `create type mood as enum ('sad', 'ok'); create table a (id int, m mood, n int) partition by list (n);
+      create table a1 partition of a default partition by list (m); create table a11 partition of a1 default`,
+    "alter type mood add value 'wild'",
+    'create table b (id int primary key)',
+  ]);
+  expect(tried.map(({ outcome }) => outcome)).toEqual(['proven', 'refused', 'proven']);
+  expect(tried[1]?.reasons).toEqual([expect.stringMatching(/column public\.a\.m .*divided into partitions/)]);
+});
