@@ -90,6 +90,8 @@ const mutation = fc.constantFrom(...bodies).chain(([url, body]) => {
   return fc.record({ url: fc.constant(url), body: mutated });
 });
 
+/** Nothing listens where the databases of these tests are said to be: a request that gets so far is told so. */
+const unreachable = ['DATABASE_UNREACHABLE'];
 const answers = { 200: true, 201: true, 202: true, 400: true, 403: true, 404: true, 409: true, 422: true };
 
 test('no body is more than refused', async () => {
@@ -102,8 +104,7 @@ test('no body is more than refused', async () => {
         payload: JSON.stringify(body),
       });
       const told = `${url} ${JSON.stringify(body)}: ${response.statusCode} ${response.body}`;
-      // Nothing listens where the databases of these tests are said to be: a plan that gets so far says so.
-      if (response.statusCode === 503) expect(response.json().code, told).toBe('DATABASE_UNREACHABLE');
+      if (response.statusCode === 503) expect(unreachable, told).toContain(response.json().code);
       else expect(Object.keys(answers), told).toContain(String(response.statusCode));
       if (response.statusCode === 202) await api.post(`${response.headers.location}/cancel`);
     }),
@@ -138,9 +139,9 @@ test('no path, query or header is more than refused', async () => {
         ([key, item]) => `${key}=${encodeURIComponent(toWellFormed(item))}`,
       );
       const response = await api.get(`/api/${pieces.join('/')}?${text.join('&')}`, 'admin');
-      expect(response.statusCode, `${pieces.join('/')} ${text.join('&')}: ${response.body}`).toBeLessThan(
-        500,
-      );
+      const told = `${pieces.join('/')} ${text.join('&')}: ${response.body}`;
+      if (response.statusCode === 503) expect(unreachable, told).toContain(response.json().code);
+      else expect(response.statusCode, told).toBeLessThan(500);
     }),
     { numRuns: 400 },
   );
