@@ -51,6 +51,8 @@ export const runOf = (url: string, body: object, options: MigrateOptions = {}): 
 /** Works with a client of its own. */
 export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url });
+  // A server that crashes is told by the query that is under way, or by the next one.
+  client.on('error', () => undefined);
   await client.connect();
   // The role's name is that of the schema in which a data migration keeps its place.
   await client.query('set search_path = public');
