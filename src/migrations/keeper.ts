@@ -37,6 +37,9 @@ export class Keeper {
   #oneByOne = false;
   #watch: WriteWatch | null = null;
   #rounds = 0;
+  #joins = true;
+  /** Steps that were kept together, the last that were. */
+  #together: readonly Step[] = [];
   #used = false;
   /** What was removed and is not kept, in words. */
   readonly unkept: string[] = [];
@@ -45,14 +48,47 @@ export class Keeper {
     this.#input = input;
   }
 
-  /** What is to be done around a step in its transaction; null where it removes nothing that is to be kept. */
-  apart(step: Step): (() => Promise<Around>) | null {
+  /**
+   * What is to be done around a step in its transaction; null where it removes nothing that is to be kept.
+   * @param more steps that follow it, and are kept together with it
+   */
+  apart(step: Step, more: readonly Step[] = []): (() => Promise<Around>) | null {
     const { keeping } = this.#input;
     if (keeping === null) return null;
     const removals = this.#removalsOf(step);
-    if (removals.length > 0) return () => this.#save(step.statement, removals, keeping);
+    if (removals.length > 0)
+      return () => {
+        this.#together = [step, ...more];
+        const all =
+          more.length === 0 ? removals : [joined(this.#together.flatMap((one) => this.#removalsOf(one)))];
+        return this.#save(step.statement, all, keeping);
+      };
     if (!this.#oneByOne || step.writes === 'never') return null;
     return async () => (this.#given.has(step.statement) ? notKept : nothingKept);
+  }
+
+  /** Whether one look at the tables shows what both have done: they add rows, or set the same columns. */
+  areOne(before: Step, step: Step): boolean {
+    const [first, second] = [this.#changeBy(before), this.#changeBy(step)];
+    if (this.#input.keeping === null || !this.#joins || first === null || second === null) return false;
+    if (before.addsRows && step.addsRows) return true;
+    const [table] = first.tables;
+    const isSame = JSON.stringify([first, before.sets]) === JSON.stringify([second, step.sets]);
+    return isSame && step.sets.length > 0 && this.#watch?.areFree(table?.name ?? '', step.sets) === true;
+  }
+
+  #areAllOne(steps: readonly Step[]): boolean {
+    return steps.every((step, index) => {
+      const before = steps[index - 1];
+      return before === undefined || this.areOne(before, step);
+    });
+  }
+
+  /** What a step changes, if that is all and it calls nothing. */
+  #changeBy(step: Step): Extract<Removal, { kind: 'changes' }> | null {
+    const [first, ...others] = this.#removalsOf(step);
+    const isAll = others.length === 0 && first?.kind === 'changes' && first.functions === undefined;
+    return isAll && first.unlessPlain !== true ? first : null;
   }
 
   /** For one try of a segment: looks whether what is kept is all that is written. */
@@ -65,6 +101,8 @@ export class Keeper {
         ? null
         : new WriteWatch({
             ...{ session, isGiven, remark, atEnd: this.#foundAtEnd, namings: migration.namings },
+            updated: segment.steps.flatMap((step) => (step.sets.length > 0 ? tableOf(step) : [])),
+            from: segment.steps[0]?.statement ?? 1,
             text: segment.steps.map((step) => this.#textOf(step)).join(';\n'),
             keep: (removal) => this.#save(segment.steps.at(-1)?.statement ?? 1, [removal], keeping),
           });
@@ -76,9 +114,14 @@ export class Keeper {
     if (step === null) return false;
     const missed = this.#watch?.missed ?? [];
     if (missed.length > 0 && this.#learnsFrom(missed)) return true;
+    // It may be one of them only of which nothing can be kept.
+    if (error.code === 'VAULT_CANNOT_KEEP' && this.#together.length > 1 && this.#together.includes(step)) {
+      this.#joins = false;
+      return true;
+    }
     const reason = this.#given.has(step.statement) ? null : this.#wayOut(error);
     if (reason === null) return false;
-    this.#given.add(step.statement);
+    for (const one of this.#together.includes(step) ? this.#together : [step]) this.#given.add(one.statement);
     for (const { steps } of missed) for (const { statement } of steps) this.#given.add(statement);
     const remark = `line ${step.line}: what it removes was not kept: ${reason}`;
     this.unkept.push(remark);
@@ -133,15 +176,18 @@ export class Keeper {
     if (this.#rounds > mostRounds || tables.some(isLargeObjects)) return false;
     if (this.#watch?.actedOutside === true) return false;
     for (const one of missed) {
-      const [step] = one.steps;
-      if (step === undefined) this.#foundAtEnd = [...this.#foundAtEnd, ...one.tables];
-      else if (one.steps.length > 1) this.#oneByOne = true;
-      else this.#found.set(step.statement, [...(this.#found.get(step.statement) ?? []), one]);
+      if (one.steps.length === 0) this.#foundAtEnd = [...this.#foundAtEnd, ...one.tables];
+      else if (!one.exact || (one.steps.length > 1 && !this.#areAllOne(one.steps))) this.#oneByOne = true;
+      else
+        for (const { statement } of one.steps)
+          this.#found.set(statement, [...(this.#found.get(statement) ?? []), one]);
     }
     const names = [...new Set(tables.map(({ schema, name }) => `${schema}.${name}`))].join(', ');
-    const lines = steps.length === 0 ? 'at the end' : `line ${steps.map(({ line }) => line).join(', ')}`;
+    const [first] = steps;
+    const lines = [...new Set([first?.line, steps.at(-1)?.line])].join(' to ');
+    const where = first === undefined ? 'at the end' : `line ${lines}`;
     this.#input.remark(
-      `${lines}: wrote to ${names}, which the text does not show; tried again with that kept`,
+      `${where}: wrote to ${names}, which the text does not show; tried again with that kept`,
     );
     return true;
   }
@@ -182,6 +228,15 @@ export class Keeper {
     return allowance === undefined ? null : `${message} Allowed: ${allowance.reason}`;
   }
 }
+
+const tableOf = ({ removals }: Step): string[] =>
+  removals.flatMap((one) => (one.kind === 'changes' ? one.tables.map(({ name }) => name) : []));
+
+const joined = (removals: readonly Removal[]): Removal => {
+  const tables = removals.flatMap((one) => (one.kind === 'changes' ? one.tables : []));
+  const byName = new Map(tables.map((table) => [JSON.stringify([table.schema, table.name]), table]));
+  return { kind: 'changes', tables: [...byName.values()] };
+};
 
 /** Each round shows at least one step more; a file with more of them is refused. */
 const mostRounds = 20;

@@ -98,6 +98,9 @@ function unreadable(text: string, removals: readonly Removal[]): Body {
     commitsItself: /;\s*(commit|end|prepare\s+transaction)\b/i.test(text),
     removals,
     writes: 'rows' as const,
+    rewrites: null,
+    addsRows: false,
+    sets: [],
     restores: false,
   };
   return {

@@ -17,6 +17,9 @@ const restoring = (after: Step | undefined): Step => ({
   commitsItself: false,
   removals: [],
   writes: 'never',
+  rewrites: null,
+  addsRows: false,
+  sets: [],
   restores: true,
 });
 

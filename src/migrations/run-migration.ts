@@ -163,8 +163,8 @@ class Runner {
   async #send(segment: Segment, after: string, clean: () => Promise<void> = async () => {}): Promise<void> {
     const { migration, ...run } = this.#run;
     // Of a block that the file itself rolls back nothing is to be kept.
-    const apart = (step: Step): (() => Promise<Around>) | null =>
-      this.#instead(step) ?? (segment.rollsBack ? null : this.#keeper.apart(step));
+    const apart = (step: Step, more: readonly Step[] = []): (() => Promise<Around>) | null =>
+      this.#instead(step) ?? (segment.rollsBack ? null : this.#keeper.apart(step, more));
     if (segment.runs === 'alone') for (const step of segment.steps) this.#keeper.refuseAlone(step);
     const outcome = await runSegment({
       ...run,
@@ -174,6 +174,7 @@ class Runner {
       after,
       ownLockTimeout: migration.setsLockTimeout,
       apart,
+      areOne: (before, step) => !segment.rollsBack && this.#keeper.areOne(before, step),
       watch: () => this.#keeper.watch(segment),
       givesUp: (failure) => this.#keeper.givesUp(failure),
       onRetry: async ({ error, blockers }, attempt) => {

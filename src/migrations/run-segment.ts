@@ -47,45 +47,38 @@ async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
   const { session, segment } = run;
   const allowance = new LockAllowance(run);
   const watch = run.watch();
-  const chunks = chunksOf(segment.steps, (step) => isApart(run, step));
-  // A worker that is killed must not have its long statement committed behind its back: COMMIT follows in a message of
-  // its own. So it does where something is to be done just before it.
-  if (
-    watch !== null ||
-    segment.steps.some((step) => isApart(run, step)) ||
-    chunks.at(-1)?.some((step) => !step.brief)
-  )
-    chunks.push([]);
   const ends: (() => Promise<void>)[] = [];
   let locks: readonly HeldLock[] = [];
   try {
     // In a message of their own: in one with BEGIN they would be part of the transaction, and fix its properties.
     if (run.before.length > 0) await session.query(run.before.join('; '));
     await watch?.begin();
+    const chunks = messagesOf(run, watch);
     for (const [index, steps] of chunks.entries()) {
       run.signal.throwIfAborted();
       const message = new Message();
       if (index === 0) message.add(segment.begin);
-      for (const step of steps) run.onStep(step);
-      const work = steps[0] === undefined ? null : run.apart(steps[0]);
-      if (steps[0] !== undefined && work !== null) {
-        ends.push(await runApart(run, steps[0], { work, watch }, message, allowance));
+      const [first, ...more] = steps;
+      const work = first === undefined ? null : run.apart(first, more);
+      if (first !== undefined && work !== null) {
+        ends.push(await runApart(run, [first, ...more], { work, watch }, message, allowance));
         continue;
       }
+      for (const step of steps) run.onStep(step);
       const isLast = index === chunks.length - 1;
       if (isLast && watch !== null) ends.push(await concludeWatch(run, watch, allowance));
       if (isLast) for (const end of ends) await during(run, null, allowance, end);
       limit(message, allowance, steps);
-      const writes = steps.some((step) => step.writes !== 'never');
-      if (watch !== null && writes && !watch.begun) {
+      if (watch?.isDueBefore(steps)) {
         if (message.sql !== '') await send(run, message, allowance);
         message.clear();
+        await watch.look(new Set());
         await watch.skip();
       }
       for (const step of steps) message.add(textOf(run, step), step);
       if (isLast) for (const command of endOf(run)) message.add(command);
       locks = await send(run, message, allowance);
-      if (watch !== null && writes) await watch.look(steps, new Set());
+      watch?.ran(steps);
     }
     return locks;
   } catch (error) {
@@ -94,6 +87,17 @@ async function runTransaction(run: SegmentRun): Promise<readonly HeldLock[]> {
     if (!lost) await session.query('rollback');
     throw error;
   }
+}
+
+function messagesOf(run: SegmentRun, watch: WriteWatch | null): Step[][] {
+  const { steps } = run.segment;
+  const chunks = chunksOf(steps, (step) => isApart(run, step), run.areOne).flatMap(
+    (chunk) => watch?.cut(chunk) ?? [chunk],
+  );
+  // A worker that is killed must not have its long statement committed behind its back: COMMIT follows in a message of
+  // its own. So it does where something is to be done just before it.
+  const before = watch !== null || steps.some((step) => isApart(run, step));
+  return before || chunks.at(-1)?.some((step) => !step.brief) ? [...chunks, []] : chunks;
 }
 
 const isApart = (run: SegmentRun, step: Step): boolean => run.apart(step) !== null;
@@ -112,6 +116,7 @@ async function concludeWatch(
   watch: WriteWatch,
   allowance: LockAllowance,
 ): Promise<() => Promise<void>> {
+  await watch.look(new Set());
   const fired = await during(run, null, allowance, () => watch.fireDeferred());
   const step = watch.missed[0]?.steps[0] ?? run.segment.steps.at(-1) ?? null;
   await during(run, step, allowance, () => watch.demandNothingMissed());
@@ -119,29 +124,34 @@ async function concludeWatch(
 }
 
 /**
- * Runs a step with what is done around it.
+ * Runs steps with what is done around all of them.
  * @param message what is to be sent before
  * @returns what is to be done before COMMIT
  */
 async function runApart(
   run: SegmentRun,
-  step: Step,
+  steps: readonly [Step, ...Step[]],
   { work, watch }: { readonly work: () => Promise<Around>; readonly watch: WriteWatch | null },
   message: Message,
   allowance: LockAllowance,
 ): Promise<() => Promise<void>> {
+  const [step] = steps;
+  run.onStep(step);
   limit(message, allowance, blocking);
   if (message.sql !== '') await send(run, message, allowance);
+  await watch?.look(new Set());
   const around = await during(run, step, allowance, work);
   // What keeping has written is not the step's, nor is what event triggers have done since the step before.
   await watch?.skip();
-  if (!around.replaces) {
+  for (const part of around.replaces ? [] : chunksOf(steps)) {
+    for (const one of part) if (one !== step) run.onStep(one);
     const own = new Message();
     limit(own, allowance, blocking);
-    own.add(textOf(run, step), step);
+    for (const one of part) own.add(textOf(run, one), one);
     await send(run, own, allowance);
   }
-  if (around.keeps !== null) await watch?.look([step], around.keeps);
+  watch?.ran(steps);
+  if (around.keeps !== null) await watch?.look(around.keeps);
   await during(run, step, allowance, () => around.after());
   return () => around.atEnd();
 }

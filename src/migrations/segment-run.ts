@@ -44,7 +44,9 @@ export interface SegmentRun {
   readonly signal: AbortSignal;
   readonly onStep: (step: Step) => void;
   /** What is done around a step, or in its place, in its transaction; null for one that runs with its neighbours. */
-  readonly apart: (step: Step) => (() => Promise<Around>) | null;
+  readonly apart: (step: Step, more?: readonly Step[]) => (() => Promise<Around>) | null;
+  /** Whether the same is done around a step and the one after it, for both at once: then `apart` gets `more`. */
+  readonly areOne: (before: Step, step: Step) => boolean;
   /** Looks whether everything that is written is kept, for one try; null where nothing can be missed. */
   readonly watch: () => WriteWatch | null;
   /** Whether a step that failed is now no longer set apart, so that the segment may be tried again at once. */

@@ -15,7 +15,7 @@ import {
 } from '../sql/classify.ts';
 import { lockedRelations, type RelationName } from '../sql/relations.ts';
 import type { Statement } from '../sql/split.ts';
-import { type Writes, writesOf } from '../sql/writes.ts';
+import { addsRows, columnsSet, rewrittenBy, type Writes, writesOf } from '../sql/writes.ts';
 import type { Removal } from '../vault/removals.ts';
 
 /** One unit of a plan: a statement of the file, by its place in it. */
@@ -44,6 +44,12 @@ export interface Step {
   readonly removals: readonly Removal[];
   /** What rows it may write, if only by code that it runs. */
   readonly writes: Writes;
+  /** The table that it may write anew by itself; in that its rows stay what they are. */
+  readonly rewrites: RelationName | null;
+  /** An `INSERT … VALUES` and no more: a run of them is carried out, and kept, as one. */
+  readonly addsRows: boolean;
+  /** The columns that it sets, an UPDATE or an upsert: those that set the same may be kept as one, too. */
+  readonly sets: readonly string[];
   /** No statement: the place at which data is put back. */
   readonly restores: boolean;
 }
@@ -147,6 +153,9 @@ function stepMaker(removals: readonly (readonly Removal[])[]): (statement: State
       commitsItself: commitsItself(statement),
       removals: removals[index] ?? [],
       writes: writesOf(statement),
+      rewrites: rewrittenBy(statement),
+      addsRows: addsRows(statement),
+      sets: columnsSet(statement),
       restores: statement.kind === restoringKind,
     };
     if (changesNames(statement)) made.clear();

@@ -2,6 +2,7 @@
 
 import type { Session } from '../db/session.ts';
 import { isUserTriggerSql } from '../db/user-triggers.ts';
+import type { WrittenName } from './removals.ts';
 import { vaultSchema } from './schema.ts';
 
 export interface TableWrites {
@@ -43,6 +44,46 @@ export async function readWrites(session: Session): Promise<Writes> {
     counted: rows[0]?.counted !== false,
     tables: new Map(rows.map((row) => [row.oid, row])),
   };
+}
+
+/** Tables of these names, in any schema where none is given, and all child tables of theirs. */
+export async function trees(session: Session, names: readonly WrittenName[]): Promise<number[]> {
+  const { rows } = await session.query<{ oid: number }>(
+    `with recursive tree(oid) as (
+       select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
+         join pg_catalog.json_to_recordset($1) w(schema pg_catalog.text, name pg_catalog.text)
+           on w.name operator(pg_catalog.=) c.relname::pg_catalog.text and coalesce(w.schema, n.nspname::pg_catalog.text) operator(pg_catalog.=) n.nspname::pg_catalog.text
+       union select h.inhrelid from tree t join pg_catalog.pg_inherits h on h.inhparent operator(pg_catalog.=) t.oid)
+     select oid from tree`,
+    [JSON.stringify(names)],
+  );
+  return rows.map(({ oid }) => oid);
+}
+
+/**
+ * Columns of the tables of these names in which each row's value stands for itself, so that it does not matter in which
+ * order rows get their old values: nothing unique is made of them, and no trigger or rule follows.
+ */
+export async function freeColumns(session: Session, names: readonly string[]): Promise<Set<string>> {
+  const { rows } = await session.query<{ name: string; column: string }>(
+    `select c.relname as name, a.attname as column from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
+      where c.relname::pg_catalog.text = any($1::pg_catalog.text[]) and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
+        and not (c.relhasrules or c.relhassubclass or c.relispartition)
+        and not exists (select from pg_catalog.pg_class o where o.relname = c.relname and o.oid <> c.oid)
+        and not exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and ${isUserTriggerSql('t')} and t.tgenabled <> 'D')
+        and not exists (select from pg_catalog.pg_attribute g where g.attrelid = c.oid and g.attgenerated <> '')
+        and not exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and (i.indisunique or i.indisexclusion)
+          and (i.indpred is not null or a.attnum = any(i.indkey) or 0 = any(i.indkey)))`,
+    [names],
+  );
+  return new Set(rows.map(({ name, column }) => JSON.stringify([name, column])));
+}
+
+export async function hasEventTriggers(session: Session): Promise<boolean> {
+  const { rows } = await session.query(
+    "select 1 from pg_catalog.pg_event_trigger where evtenabled operator(pg_catalog.<>) 'D' limit 1",
+  );
+  return rows.length > 0;
 }
 
 /** Tables that have deferred triggers of their own among these: what those do comes at the end of the transaction. */
