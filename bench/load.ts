@@ -1,6 +1,7 @@
 /**
- * `node --import tsx bench/load.ts <url> <per second> <seconds>`: an application's load. The first line that it prints
- * is the address where it tells its own latency of late, `{"p95": ms}`; the second its latencies in all.
+ * `node --import tsx bench/load.ts <url> <per second> <seconds>`: an application's load, shorter where SIGTERM comes before.
+ * The first line that it prints is the address where it tells its own latency of late, `{"p99": ms}`; the second its
+ * latencies in all.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -25,13 +26,17 @@ const total = counted[0]?.rows ?? 0;
 const latencies: number[] = [];
 const server = createServer((_, response) => {
   response.setHeader('content-type', 'application/json');
-  response.end(JSON.stringify({ p95: percentile(latencies.slice(-recent), 0.95) }));
+  response.end(JSON.stringify({ p99: percentile(latencies.slice(-recent), 0.99) }));
 });
 await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
 console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+let isOver = false;
+process.once('SIGTERM', () => {
+  isOver = true;
+});
 const startedAt = performance.now();
 const requests: Promise<void>[] = [];
-for (let number = 0; number < Number(perSecond) * Number(seconds); number += 1) {
+for (let number = 0; number < Number(perSecond) * Number(seconds) && !isOver; number += 1) {
   const due = startedAt + (number * 1_000) / Number(perSecond);
   if (due > performance.now()) await pause(due - performance.now());
   requests.push(request(due));

@@ -53,10 +53,14 @@ export interface Throttle {
 const slowFrom = 0.75;
 /** Beyond 1 batches pause, and go on when every load is below this, so that they do not flutter at the limit. */
 const goOnBelow = 0.9;
-/** What is left of the full size just before a pause, and after one. */
-const leastFactor = 0.25;
-/** After each look that allows more, so much more than before: back to full speed in seven. */
-const recovery = 1.25;
+/** What is left of the full size just before a pause. */
+const leastFactor = 0.05;
+/**
+ * A pause halves the size, each look without a heavy load adds so much: as with TCP it stays near what the database bears,
+ * which no number from outside tells. Growing back in proportion overshoots every few seconds.
+ */
+const afterPause = 0.5;
+const growth = 0.05;
 
 const shortestMs = 1_000;
 const longestMs = 30_000;
@@ -86,6 +90,8 @@ class SignalThrottle implements Throttle {
   #last: Admission = { goOn: true, reason: null, factor: 1, againInMs: 0 };
   #nextLook = Number.NEGATIVE_INFINITY;
   #recheckMs = shortestMs;
+  /** The factor when it does not pause. */
+  #factor = 1;
   #pausedAt: number | null = null;
   /** The signals that hold it now, by which one pause is told from the next. */
   #holding = '';
@@ -137,6 +143,7 @@ class SignalThrottle implements Throttle {
       this.#tell({ type: 'throttle-paused', message: `Paused: ${reason}.`, data: { signals, reason } });
       this.#holding = signals.join();
     }
+    if (this.#pausedAt === null) this.#factor = Math.max(leastFactor, this.#factor * afterPause);
     this.#pausedAt ??= this.#now();
     const againInMs = this.#recheckMs;
     // It halves again with every look that lets go on: a load that comes back at once is looked at less often.
@@ -156,8 +163,9 @@ class SignalThrottle implements Throttle {
     this.#holding = '';
     this.#recheckMs = Math.max(shortestMs, this.#recheckMs / 2);
     const heavy = loads.filter(({ level }) => level > slowFrom);
-    const allowed = Math.min(1, ...heavy.map(({ level }) => factorOf(level)));
-    const factor = Math.min(allowed, Math.max(leastFactor, this.#last.factor * recovery));
+    const grown = heavy.length > 0 || pausedMs !== null ? this.#factor : this.#factor + growth;
+    this.#factor = Math.min(1, grown, ...heavy.map(({ level }) => factorOf(level)));
+    const factor = this.#factor;
     const reason = heavy.length > 0 ? this.#sentence(heavy) : factor < 1 ? 'growing back to full size' : null;
     if (heavy.length > 0) this.#tellSlowed(factor, this.#sentence(heavy));
     return { goOn: true, reason, factor, againInMs: 0 };

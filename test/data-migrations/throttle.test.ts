@@ -118,9 +118,9 @@ test('the heaviest load decides how much batches shrink, and says why', async ()
   await withThrottle([one, other], async ({ throttle, events }) => {
     const admission = await throttle.admit();
     expect(admission).toMatchObject({ goOn: true, reason: 'one is at 80 %; other is at 95 %' });
-    expect(admission.factor).toBeCloseTo(0.4);
+    expect(admission.factor).toBeCloseTo(0.24);
     expect(events.map(({ type, message }) => [type, message])).toEqual([
-      ['throttle-slowed', 'Going on with 40 % of the batch size: one is at 80 %; other is at 95 %.'],
+      ['throttle-slowed', 'Going on with 24 % of the batch size: one is at 80 %; other is at 95 %.'],
     ]);
   });
 });
@@ -174,18 +174,27 @@ test('a pause that another signal goes on with is told anew', async () => {
   });
 });
 
-test('after a pause batches grow back step by step', async () => {
+test('a pause halves the batches, and they grow back step by step', async () => {
   const signal = fakeSignal('one');
-  signal.loads = [load(2)];
   await withThrottle([signal], async ({ throttle, later }) => {
-    await throttle.admit();
-    signal.loads = [];
     const factors: number[] = [];
-    for (let look = 0; look < 8; look += 1) {
-      later(1_000);
-      factors.push(Number((await throttle.admit()).factor.toFixed(2)));
-    }
-    expect(factors).toEqual([0.25, 0.31, 0.39, 0.49, 0.61, 0.76, 0.95, 1]);
+    const look = async (level: number): Promise<void> => {
+      signal.loads = [load(level)];
+      const { goOn, factor, againInMs } = await throttle.admit();
+      if (goOn) factors.push(Number(factor.toFixed(2)));
+      later(goOn ? 1_000 : againInMs);
+    };
+    // However long it lasts, it is one.
+    for (const level of [2, 2, 2, 0, 0, 0]) await look(level);
+    expect(factors).toEqual([0.5, 0.55, 0.6]);
+    // Near a limit they do not grow.
+    for (const level of [0.8, 0.8, 0, 2, 0, 0]) await look(level);
+    expect(factors.slice(3)).toEqual([0.6, 0.6, 0.65, 0.33, 0.38]);
+    for (let seconds = 0; seconds < 15; seconds += 1) await look(0);
+    expect(factors.at(-1)).toBe(1);
+    // Something is always left: it comes to an end.
+    for (let pauses = 0; pauses < 10; pauses += 1) for (const level of [2, 0]) await look(level);
+    expect(factors.at(-1)).toBe(0.05);
   });
 });
 

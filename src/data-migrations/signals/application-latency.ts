@@ -6,7 +6,7 @@ import { rounded } from './words.ts';
 export const applicationLatency = defineSignal({
   name: 'application-latency',
   summary: "The application's latency, read from a URL",
-  everyMs: 5_000,
+  everyMs: 2_000,
   isOn: (limits) => limits.latency !== null,
   watch:
     () =>
