@@ -5,8 +5,8 @@ import { type App, buildApp } from '../../src/api/app.ts';
 import type { ApiDependencies } from '../../src/api/dependencies.ts';
 import { type Config, configSchema } from '../../src/config.ts';
 import { openControl } from '../../src/db/control/control.ts';
-import { openAnalyst } from '../../src/jobs/analysis/analyst.ts';
 import { openQueue } from '../../src/jobs/queue.ts';
+import { borrowAnalyst } from '../support/analyst.ts';
 import { createControlDatabase } from '../support/control.ts';
 import type { TestDatabase } from '../support/postgres.ts';
 
@@ -56,7 +56,7 @@ export async function startApi(
   const log = pino({ level: 'trace' }, { write: (line) => void lines.push(line) });
   const control = await openControl(own.url);
   const queue = await openQueue({ url: own.url, prefix: 'bullmq' });
-  const analyst = await openAnalyst({ log, rules: config.analysis.rules });
+  const analyst = await borrowAnalyst(config.analysis.rules);
   const deps: ApiDependencies = { config, control, queue, analyst, log };
   const app = await buildApp(deps);
   return {

@@ -6,9 +6,9 @@ import { inject } from 'vitest';
 import { openStore } from '../../src/backups/stores/index.ts';
 import { type Config, configSchema } from '../../src/config.ts';
 import { openControl } from '../../src/db/control/control.ts';
-import { openAnalyst } from '../../src/jobs/analysis/analyst.ts';
 import type { JobDependencies } from '../../src/jobs/dependencies.ts';
 import { openQueue } from '../../src/jobs/queue.ts';
+import { borrowAnalyst } from './analyst.ts';
 import { createControlDatabase } from './control.ts';
 
 export interface TestSwitchback {
@@ -44,7 +44,7 @@ export async function openSwitchback(
   });
   const store = await openStore(config.backups.store);
   const log = pino({ level: process.env.TEST_LOG ?? 'silent' });
-  const analyst = await openAnalyst({ log, rules: config.analysis.rules });
+  const analyst = await borrowAnalyst(config.analysis.rules);
   return {
     deps: { config, control, queue, store, analyst, log },
     controlUrl: database.url,
