@@ -31,8 +31,8 @@ export async function swap(session: Session, request: SwapRequest): Promise<void
   const state = await requireShadow(session, request.id);
   if (state.state === 'mirrored') {
     const { mirrored } = await findTables(session, state);
-    // Without statistics the application's first queries would be planned for an empty table.
-    await unhurried(session, `vacuum (analyze) ${mirrored.sql}`);
+    // Without statistics the application's first queries would be planned for an empty table. An autovacuum may be at it.
+    await patiently(session, request, () => unhurried(session, `vacuum (analyze) ${mirrored.sql}`));
     await patiently(session, request, async () => {
       const refused = await settleNotes(session, state, 'forth');
       if (refused > 0) throw atFault(state, 'forth', `${refused} rows`);
@@ -125,6 +125,9 @@ async function validate(session: Session, { table, name }: Unvalidated): Promise
 /** `VACUUM` and the like take their time, and no transaction. */
 async function unhurried(session: Session, sql: string): Promise<void> {
   await session.query('set statement_timeout = 0');
-  await session.query(sql);
-  await session.query("set statement_timeout = '60s'");
+  try {
+    await session.query(sql);
+  } finally {
+    if (session.alive) await session.query("set statement_timeout = '60s'");
+  }
 }

@@ -7,7 +7,7 @@ import { dropOld, undoSwap } from '../../../src/data-migrations/shadow/undo.ts';
 import { parseTarget } from '../../../src/db/target.ts';
 import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
 import { waitFor } from '../../support/wait.ts';
-import { Gate, runOf, sql, thrownBy, value, withClient } from '../migrate.ts';
+import { Gate, migrate, runOf, sql, thrownBy, value, withClient } from '../migrate.ts';
 import { atPlace, exchange, factsOf, swapOf } from './tables.ts';
 
 let database: TestDatabase;
@@ -62,6 +62,35 @@ test('a row that is deleted between the reading of its batch and its writing sta
   expect(await run('select count(*)::int as rows, sum(n)::int as sum from between_them')).toEqual([
     { rows: 18, sum: 210 - 1 - 5 - 6 + 600 },
   ]);
+});
+
+test('a vacuum of the copy that is under way when it is complete is waited for', async () => {
+  await run(
+    'create table vacuumed (id int primary key, n int); insert into vacuumed select n, n from generate_series(1, 100) n',
+  );
+  await withClient(database.url, async (vacuum) => {
+    let over = Promise.resolve<unknown>(null);
+    const outcome = await migrate(
+      database.url,
+      {
+        kind: 'shadow',
+        table: 'vacuumed',
+        alter: 'alter column id type bigint',
+        pace: { lockTimeoutMs: 200 },
+      },
+      {
+        async validate({ written }) {
+          await vacuum.query(`begin; lock table ${written.sql} in share update exclusive mode`);
+        },
+        report({ type }) {
+          if (type === 'retrying') over = vacuum.query('commit');
+        },
+      },
+    );
+    await over;
+    expect(outcome).toMatchObject({ state: 'finished' });
+  });
+  expect(await value(database.url, 'select pg_typeof(max(id))::text from vacuumed')).toBe('bigint');
 });
 
 test('a transaction that does not see what was copied since it began leaves a note', async () => {
