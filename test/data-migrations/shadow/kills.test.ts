@@ -84,7 +84,10 @@ const randomly = async (
   most: number,
 ): Promise<'kill' | 'crash' | 'both' | 'let go on'> => {
   if (n >= most) return 'let go on';
-  await Promise.race([pause(900 + Math.random() * 2_500), once(child, 'exit')]);
+  const exited = once(child, 'exit');
+  if (child.stdout !== null) await Promise.race([once(child.stdout, 'data'), exited]);
+  // From when it has begun, and rather early than late: on a machine that idles it takes a fraction of what it does on a busy one.
+  await Promise.race([pause(3_000 * Math.random() ** 3), exited]);
   return (['kill', 'kill', 'crash', 'both'] as const)[Math.floor(Math.random() * 4)] ?? 'kill';
 };
 
